@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* What happened inside core, for whoever listens: journal, D-Bus signals, state files, tests. Values; an
+ * event is emitted after the state that it tells of is in place, so that a query from the listener sees it.
+ */
+
+#include "core/api/report.h"
+
+typedef enum EventKind {
+    EVENT_SOURCE_ADDED = 0,
+    EVENT_SOURCE_REMOVED, /* the id answers no queries any more */
+    EVENT_SOURCE_CHANGED, /* its report changed: a poll, a sample, an option, an address */
+    EVENT_SOURCE_ONLINE,
+    EVENT_SOURCE_OFFLINE,
+    EVENT_SOURCE_RESOLVED, /* an address was found or changed: address (new), previous */
+    EVENT_SOURCE_REPLACED, /* pool member replaced: address (new), previous */
+    EVENT_RESOLVE_FAILED,  /* once for each name until it succeeds */
+    EVENT_KISS_RATE,
+    EVENT_SELECTED,         /* this source is now the one that is followed */
+    EVENT_SELECTION_FAILED, /* reason, agreeing, candidates */
+    EVENT_STATE_CHANGED,    /* state of a source: falseticker, distance... value and limit say by how much */
+    EVENT_CLOCK_UPDATED,    /* the clock report changed */
+    EVENT_SYNCHRONIZED,     /* became so */
+    EVENT_UNSYNCHRONIZED,   /* ceased to be; reason */
+    EVENT_CLOCK_WRONG,      /* a correction above logchange: value (s) */
+    EVENT_STEPPED,          /* value (s) was added at once */
+    EVENT_STEP_FAILED,
+    EVENT_DISRUPTED,         /* the clock jumped by value (s), and not by us */
+    EVENT_INTERFERENCE,      /* somebody else changes the kernel clock's frequency */
+    EVENT_CHANGE_REFUSED,    /* maxchange: value, limit; fatal: the daemon ends */
+    EVENT_FREQUENCY_LIMITED, /* maxdrift or the kernel's range */
+    EVENT_LEAP_PENDING,      /* leap */
+    EVENT_DRIFT_LOADED,      /* value: frequency, limit: skew */
+    EVENT_INITIAL_OFFSET,    /* -q, -Q: value; stepped tells which */
+    EVENT_SOURCE_NOT_ADDED,  /* reload: name, result */
+    EVENT_KIND_COUNT,
+} EventKind;
+
+typedef struct Event {
+    EventKind kind;
+    SourceId source;            /* 0: none */
+    char name[SOURCE_NAME_MAX]; /* of the source; "": none */
+    IpAddress address, previous;
+    SourceState state;
+    ClockReason reason;
+    CommandResult result;
+    LeapStatus leap;
+    double value, limit;
+    uint32_t agreeing, candidates;
+    bool fatal, stepped;
+} Event;
+
+/* "source-added"... Never NULL. */
+const char *event_name(EventKind kind);

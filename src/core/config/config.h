@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The configuration as one value: what the files and the command line said, with every default filled in.
+ * Made by the parser, compared by config_diff(), given to the engine; nothing asks the parser later. Units
+ * are those of the engine (seconds, dimensionless frequencies), not those of the file (ppm). */
+
+#include "core/api/report.h"
+
+/* Absent, for the integers of a source that fall back to a directive. */
+#define CONFIG_UNSET INT32_MIN
+
+/* One server, pool or peer line. */
+typedef struct SourceConfig {
+    SourceKind kind;            /* SOURCE_SERVER, SOURCE_POOL or SOURCE_PEER */
+    char name[SOURCE_NAME_MAX]; /* host name or address */
+    uint16_t port;              /* 123 */
+    IpFamily family;            /* of its addresses; IP_UNSPEC: any */
+    int32_t minpoll, maxpoll;   /* log2 s, -7..24; 6, 10; maxpoll >= minpoll */
+    bool iburst, burst;
+    bool offline, auto_offline;
+    SelectOptions select;
+    double max_delay;                 /* s, 0..1000; 3.0 */
+    double max_delay_ratio;           /* 0: off */
+    double max_delay_dev_ratio;       /* 10.0 */
+    double max_delay_quantile;        /* 0: off; 0.05..0.95 */
+    double offset;                    /* s, added to what is measured */
+    int32_t min_samples, max_samples; /* 1..64; resolved from the directives */
+    int32_t max_unreach;              /* polls; 100000 */
+    int32_t filter;                   /* samples into one, 0: off */
+    int32_t poll_target;              /* samples; 8 */
+    int32_t min_stratum;              /* 0..15 */
+    int32_t max_sources;              /* of a pool, 1..16; 4 */
+    char origin[64]; /* base name of the .sources file that it came from; "": the configuration itself */
+} SourceConfig;
+
+typedef struct SelectionConfig {
+    double combine_limit;             /* 3 */
+    double max_distance;              /* s; 3.0 */
+    double max_jitter;                /* s; 1.0 */
+    double reselect_distance;         /* s; 1e-4 */
+    double stratum_weight;            /* s; 1e-3 */
+    int32_t min_stratum, max_stratum; /* 0, 15 */
+    int32_t min_sources;              /* 1 */
+} SelectionConfig;
+
+typedef struct ClockConfig {
+    double precision;          /* s; 0: measure it */
+    double corr_time_ratio;    /* 3.0 */
+    double max_clock_error;    /* dimensionless; 1e-6 */
+    double max_drift;          /* dimensionless; 0.1 */
+    double max_update_skew;    /* dimensionless; 1e-3 */
+    double max_slew_rate;      /* dimensionless; 0.0833 */
+    double step_threshold;     /* s, makestep; negative: always */
+    int32_t step_limit;        /* updates; 0: off, negative: no limit */
+    double max_change_offset;  /* s, maxchange; 0: off */
+    int32_t max_change_start;  /* updates before it counts */
+    int32_t max_change_ignore; /* offsets to ignore before the daemon ends; negative: never ends */
+    double log_change;         /* s; 1.0 */
+    bool rtc_sync;             /* clear STA_UNSYNC when synchronised */
+} ClockConfig;
+
+typedef struct NetConfig {
+    int32_t
+        acquisition_port; /* -1: a new socket and port for each request; 0: one shared, port by the kernel */
+    IpAddress acquisition_v4, acquisition_v6; /* IP_UNSPEC: any */
+    char acquisition_device[16];              /* "": any */
+    uint8_t dscp;                             /* 0..63 */
+    double refresh;                           /* s between looking names up again; 0: never */
+} NetConfig;
+
+/* Paths are heap strings, NULL when unset; owned by the Config. */
+typedef struct DaemonConfig {
+    char *drift_file;
+    double drift_interval; /* s; 3600 */
+    char *pid_file;        /* "/": none */
+    char *user;
+    char *log_dir;
+    char *dump_dir;
+    bool lock_all;
+    int32_t sched_priority; /* 0..100 */
+} DaemonConfig;
+
+typedef struct Config {
+    SourceConfig *sources; /* in the order of the files */
+    size_t source_count;
+    SelectionConfig selection;
+    ClockConfig clock;
+    NetConfig net;
+    DaemonConfig daemon;
+    char **source_dirs; /* sourcedir, NULL-terminated or NULL */
+} Config;
+
+/* A configuration with all defaults and no source. */
+int config_new(Config **ret) must_check_;
+Config *config_free(Config *config);
+DEFINE_CLEANUP(Config, config_free);
+
+/* Appends a copy. */
+int config_add_source(Config *config, const SourceConfig *source) must_check_;
+
+/* A source with the defaults of its options. */
+SourceConfig source_config_default(SourceKind kind, const char *name);

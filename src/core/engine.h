@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The engine: owns sources, selection and clock. Events of the world go in, actions and events come out, and
+ * it says when it wants to be called next. It reads no clock, opens nothing, draws no random number: the same
+ * code runs in the daemon, in the simulator and under the fuzzer.
+ *
+ * After every call that takes a Now, drain engine_next_action() and engine_next_event() until they return
+ * false, then arm a timer for engine_deadline(). Inside, nothing calls back. */
+
+#include "core/api/action.h"
+#include "core/api/command.h"
+#include "core/api/event.h"
+#include "core/config/config.h"
+
+typedef struct Engine Engine;
+
+typedef enum EngineMode {
+    ENGINE_STEER = 0, /* keep the clock right */
+    ENGINE_OBSERVE,   /* -x or no CAP_SYS_TIME: everything but touching the clock */
+    ENGINE_SET_ONCE,  /* -q: step once, ACTION_EXIT */
+    ENGINE_SHOW_ONCE, /* -Q: say how wrong it is, ACTION_EXIT */
+} EngineMode;
+
+typedef struct EngineSetup {
+    EngineMode mode;
+    double precision; /* of reading the kernel clock, s; 1e-9..1 */
+    double
+        kernel_frequency; /* correction that the kernel applies now (left by who ran before), dimensionless */
+    double drift_frequency; /* from the drift file, as a correction; NaN: no file */
+    double drift_skew;      /* from the drift file */
+    uint64_t entropy;       /* seed of whatever needs no secrecy: jitter of polls, order of addresses */
+    /* Fills buffer with unpredictable bytes, for transmit timestamps. The daemon passes getrandom(), the
+     * simulator a seeded generator. */
+    void (*random)(void *userdata, void *buffer, size_t size);
+    void *random_userdata;
+    bool restarted; /* -R: no stepping by makestep's positive limit */
+} EngineSetup;
+
+/* Takes a copy of config. */
+int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine **ret) must_check_;
+Engine *engine_free(Engine *engine);
+DEFINE_CLEANUP(Engine, engine_free);
+
+/* Applies the difference between the present configuration and this one: untouched sources keep all they
+ * have. */
+int engine_reconfigure(Engine *engine, const Config *config, Now now) must_check_;
+
+/* A deadline has come (calling too early or too late is harmless). */
+void engine_on_timer(Engine *engine, Now now);
+
+typedef struct Timestamp {
+    RawTime time;
+    TimestampOrigin origin;
+} Timestamp;
+
+/* A packet came in on the socket of an exchange. The bytes are the network's: anything may be in them. */
+typedef struct Incoming {
+    ExchangeId exchange;
+    IpEndpoint remote;  /* from whom */
+    IpAddress local;    /* to which address; IP_UNSPEC: unknown */
+    Timestamp received; /* best there is */
+    const uint8_t *bytes;
+    size_t length;
+} Incoming;
+void engine_on_packet(Engine *engine, const Incoming *packet, Now now);
+
+/* A request went out; may come again for the same exchange with a better timestamp, also after the answer. */
+void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddress local, Now now);
+/* It could not be sent, or the network said that nobody listens there (ICMP): error is a positive errno. */
+void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now now);
+
+/* Answer to ACTION_RESOLVE; count 0: not found (yet). */
+void engine_on_resolved(Engine *engine, SourceId source, const IpAddress *addresses, size_t count, Now now);
+
+/* ACTION_SET_FREQUENCY took effect at that instant with that frequency (the kernel rounds); ok false:
+ * refused, and nothing changed. Called from inside the interpreter, before further actions are taken out. */
+void engine_on_frequency_set(Engine *engine, bool ok, RawTime when, double frequency);
+/* ACTION_STEP was carried out, or not. */
+void engine_on_stepped(Engine *engine, bool ok, int64_t offset_ns, Now now);
+/* The kernel clock's frequency is not what we set: another program steers it. */
+void engine_on_interference(Engine *engine, double frequency, Now now);
+
+CommandResult engine_apply(Engine *engine, const Command *command, Now now, CommandReply *ret);
+
+bool engine_next_action(Engine *engine, Action *ret) must_check_;
+bool engine_next_event(Engine *engine, Event *ret) must_check_;
+MonoTime engine_deadline(const Engine *engine);
+
+/* Reports; see service.h. */
+void engine_clock_report(const Engine *engine, Now now, ClockReport *ret);
+void engine_activity_report(const Engine *engine, ActivityReport *ret);
+size_t engine_sources(const Engine *engine, SourceId *ret, size_t max);
+bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceReport *ret);
+bool engine_selection_report(const Engine *engine, SourceId id, Now now, SelectionReport *ret);
+bool engine_ntp_report(const Engine *engine, SourceId id, NtpReport *ret);
+bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret);
