@@ -8,8 +8,13 @@
 
 #include "core/api/report.h"
 
-/* Absent, for the integers of a source that fall back to a directive. */
+/* Absent, for the integers of a source that fall back to a directive; only inside the parser. */
 #define CONFIG_UNSET INT32_MIN
+
+/* Least samples that the regression wants, and most that are kept, unless minsamples and maxsamples say
+ * otherwise. */
+#define SOURCE_MIN_SAMPLES 6
+#define SOURCE_MAX_SAMPLES 64
 
 /* One server, pool or peer line. */
 typedef struct SourceConfig {
@@ -76,8 +81,6 @@ typedef struct DaemonConfig {
     double drift_interval; /* s; 3600 */
     char *pid_file;        /* "/": none */
     char *user;
-    char *log_dir;
-    char *dump_dir;
     bool lock_all;
     int32_t sched_priority; /* 0..100 */
 } DaemonConfig;
@@ -89,7 +92,8 @@ typedef struct Config {
     ClockConfig clock;
     NetConfig net;
     DaemonConfig daemon;
-    char **source_dirs; /* sourcedir, NULL-terminated or NULL */
+    int32_t min_samples, max_samples; /* 1..64; for sources that do not say */
+    char **source_dirs;               /* sourcedir, NULL-terminated or NULL */
 } Config;
 
 /* A configuration with all defaults and no source. */
@@ -97,8 +101,15 @@ int config_new(Config **ret) must_check_;
 Config *config_free(Config *config);
 DEFINE_CLEANUP(Config, config_free);
 
-/* Appends a copy. */
+/* A copy that shares nothing with the original. */
+int config_copy(const Config *config, Config **ret) must_check_;
+
+/* Append a copy. */
 int config_add_source(Config *config, const SourceConfig *source) must_check_;
+int config_add_source_dir(Config *config, const char *path) must_check_;
+
+/* Replaces a heap string of the Config by a copy of value; NULL unsets it. */
+int config_set_string(char **target, const char *value) must_check_;
 
 /* A source with the defaults of its options. */
 SourceConfig source_config_default(SourceKind kind, const char *name);

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The Config value: its defaults, and who owns what in it. The defaults of directives and options stand here
+ * and nowhere else; the parser starts from them. */
+
+#include "core/config/config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const Config CONFIG_DEFAULT = {
+    .selection =
+        {
+            .combine_limit = 3.0,
+            .max_distance = 3.0,
+            .max_jitter = 1.0,
+            .reselect_distance = 1e-4,
+            .stratum_weight = 1e-3,
+            .min_stratum = 0,
+            .max_stratum = 15,
+            .min_sources = 1,
+        },
+    .clock =
+        {
+            .precision = 0,
+            .corr_time_ratio = 3.0,
+            .max_clock_error = 1e-6,
+            .max_drift = 0.1,
+            .max_update_skew = 1e-3,
+            .max_slew_rate = 83333.333e-6,
+            .step_limit = 0,
+            .max_change_offset = 0,
+            .log_change = 1.0,
+        },
+    .net =
+        {
+            .acquisition_port = -1,
+            .refresh = 1209600,
+        },
+    .daemon =
+        {
+            .drift_interval = 3600,
+        },
+    .min_samples = SOURCE_MIN_SAMPLES,
+    .max_samples = SOURCE_MAX_SAMPLES,
+};
+
+int config_new(Config **ret)
+{
+    Config *config = malloc(sizeof(*config));
+
+    if (!config)
+        return -ENOMEM;
+    *config = CONFIG_DEFAULT;
+    *ret = config;
+    return 0;
+}
+
+Config *config_free(Config *config)
+{
+    if (!config)
+        return NULL;
+    free(config->sources);
+    free(config->daemon.drift_file);
+    free(config->daemon.pid_file);
+    free(config->daemon.user);
+    for (char **dir = config->source_dirs; dir && *dir; dir++)
+        free(*dir);
+    free(config->source_dirs);
+    free(config);
+    return NULL;
+}
+
+int config_set_string(char **target, const char *value)
+{
+    char *copy = NULL;
+
+    if (value) {
+        copy = strdup(value);
+        if (!copy)
+            return -ENOMEM;
+    }
+    free(*target);
+    *target = copy;
+    return 0;
+}
+
+static size_t strings_count(char *const *strings)
+{
+    size_t n = 0;
+
+    while (strings && strings[n])
+        n++;
+    return n;
+}
+
+int config_add_source_dir(Config *config, const char *path)
+{
+    size_t n = strings_count(config->source_dirs);
+    char **dirs = realloc(config->source_dirs, (n + 2) * sizeof(*dirs));
+
+    if (!dirs)
+        return -ENOMEM;
+    config->source_dirs = dirs;
+    dirs[n] = strdup(path);
+    if (!dirs[n])
+        return -ENOMEM;
+    dirs[n + 1] = NULL;
+    return 0;
+}
+
+/* Capacity is the next power of two, so that n sources cost log n copies without a field for it. */
+int config_add_source(Config *config, const SourceConfig *source)
+{
+    size_t n = config->source_count;
+
+    if ((n & (n - 1)) == 0) {
+        SourceConfig *sources = reallocarray(config->sources, n == 0 ? 1 : 2 * n, sizeof(*sources));
+
+        if (!sources)
+            return -ENOMEM;
+        config->sources = sources;
+    }
+    config->sources[n] = *source;
+    config->source_count = n + 1;
+    return 0;
+}
+
+static int copy_heap_parts(const Config *from, Config *to)
+{
+    int r;
+
+    for (size_t i = 0; i < from->source_count; i++) {
+        r = config_add_source(to, &from->sources[i]);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < strings_count(from->source_dirs); i++) {
+        r = config_add_source_dir(to, from->source_dirs[i]);
+        if (r < 0)
+            return r;
+    }
+    r = config_set_string(&to->daemon.drift_file, from->daemon.drift_file);
+    if (r < 0)
+        return r;
+    r = config_set_string(&to->daemon.pid_file, from->daemon.pid_file);
+    if (r < 0)
+        return r;
+    return config_set_string(&to->daemon.user, from->daemon.user);
+}
+
+int config_copy(const Config *config, Config **ret)
+{
+    cleanup_(config_freep) Config *copy = NULL;
+
+    int r = config_new(&copy);
+    if (r < 0)
+        return r;
+
+    *copy = *config;
+    copy->sources = NULL;
+    copy->source_count = 0;
+    copy->source_dirs = NULL;
+    copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
+
+    r = copy_heap_parts(config, copy);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(copy);
+    return 0;
+}
+
+SourceConfig source_config_default(SourceKind kind, const char *name)
+{
+    SourceConfig source = {
+        .kind = kind,
+        .port = 123,
+        .family = IP_UNSPEC,
+        .minpoll = 6,
+        .maxpoll = 10,
+        .max_delay = 3.0,
+        .max_delay_dev_ratio = 10.0,
+        .min_samples = SOURCE_MIN_SAMPLES,
+        .max_samples = SOURCE_MAX_SAMPLES,
+        .max_unreach = 100000,
+        .poll_target = 8,
+        .max_sources = 4,
+    };
+
+    (void) text_copy(source.name, sizeof(source.name), name);
+    return source;
+}
