@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The table of commands, and the check of their arguments. Whoever calls is a user of the machine without any
+ * rights yet: every number may be NaN, every text unterminated, every enum out of its range. */
+
+#include "core/api/command.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/host-name.h"
+#include "base/text.h"
+
+#define ACTION_SET_TIME       "org.timeball1.set-time"
+#define ACTION_MANAGE_SOURCES "org.timeball1.manage-sources"
+#define ACTION_RELOAD         "org.timeball1.reload"
+#define ACTION_MANAGE_DAEMON  "org.timeball1.manage-daemon"
+
+static const CommandInfo commands[] = {
+    [COMMAND_ADD_SOURCE] = {"add", ACTION_MANAGE_SOURCES},
+    [COMMAND_REMOVE_SOURCE] = {"delete", ACTION_MANAGE_SOURCES},
+    [COMMAND_SET_ONLINE] = {"online", ACTION_MANAGE_SOURCES},
+    [COMMAND_BURST] = {"burst", ACTION_MANAGE_SOURCES},
+    [COMMAND_REFRESH] = {"refresh", ACTION_MANAGE_SOURCES},
+    [COMMAND_RESELECT] = {"reselect", ACTION_MANAGE_SOURCES},
+    [COMMAND_RESET_SOURCES] = {"reset sources", ACTION_MANAGE_SOURCES},
+    [COMMAND_SET_RESELECT_DISTANCE] = {"reselectdist", ACTION_MANAGE_SOURCES},
+    [COMMAND_SET_SOURCE_OPTION] = {"set", ACTION_MANAGE_SOURCES},
+    [COMMAND_SET_SELECT_OPTIONS] = {"selectopts", ACTION_MANAGE_SOURCES},
+    [COMMAND_MAKE_STEP] = {"makestep", ACTION_SET_TIME},
+    [COMMAND_SET_STEP_POLICY] = {"makestep", ACTION_SET_TIME},
+    [COMMAND_SET_MAX_UPDATE_SKEW] = {"maxupdateskew", ACTION_SET_TIME},
+    [COMMAND_RELOAD] = {"reload", ACTION_RELOAD},
+    [COMMAND_RELOAD_SOURCES] = {"reload sources", ACTION_RELOAD},
+    [COMMAND_DUMP] = {"dump", ACTION_MANAGE_DAEMON},
+};
+static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT);
+
+/* Ranges of the configuration language (server options), without its silent clamping. */
+static const SourceOptionInfo source_options[] = {
+    [OPTION_MINPOLL] = {"minpoll", -7, 24, true},
+    [OPTION_MAXPOLL] = {"maxpoll", -7, 24, true},
+    [OPTION_MINSTRATUM] = {"minstratum", 0, 15, true},
+    [OPTION_POLLTARGET] = {"polltarget", 1, 1000000, true},
+    [OPTION_MAXDELAY] = {"maxdelay", 0, 1000, false},
+    [OPTION_MAXDELAYRATIO] = {"maxdelayratio", 0, 1e6, false},
+    [OPTION_MAXDELAYDEVRATIO] = {"maxdelaydevratio", 0, 1e6, false},
+    [OPTION_OFFSET] = {"offset", -1e6, 1e6, false},
+};
+static_assert(ELEMENTS(source_options) == SOURCE_OPTION_COUNT);
+
+/* Exchanges in one burst: enough for every use, and an end. */
+#define BURST_TOTAL_MAX 1000
+
+const CommandInfo *command_info(CommandKind kind)
+{
+    static const CommandInfo invalid = {"invalid", ACTION_MANAGE_DAEMON};
+
+    return (unsigned) kind < COMMAND_KIND_COUNT ? &commands[kind] : &invalid;
+}
+
+const SourceOptionInfo *source_option_info(SourceOption option)
+{
+    static const SourceOptionInfo invalid = {"invalid", 0, 0, true};
+
+    return (unsigned) option < SOURCE_OPTION_COUNT ? &source_options[option] : &invalid;
+}
+
+static CommandResult refuse(CommandReply *ret, CommandResult result, const char *detail)
+{
+    text_copy(ret->detail, sizeof(ret->detail), detail);
+    return result;
+}
+
+/* value within min..max; false for NaN. */
+static CommandResult check_range(const char *what, double value, double min, double max, CommandReply *ret)
+{
+    if (value >= min && value <= max)
+        return COMMAND_OK;
+    Text text = TEXT(ret->detail);
+    text_append_format(&text, "%s must be a number from %g to %g", what, min, max);
+    return COMMAND_INVALID;
+}
+
+static bool is_terminated(const char *array, size_t size)
+{
+    return memchr(array, '\0', size) != NULL;
+}
+
+/* The options become part of a line of configuration: nothing may end that line early. */
+static bool is_one_line(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char) *text < 0x20 || (unsigned char) *text >= 0x7f)
+            return false;
+    return true;
+}
+
+static CommandResult check_add(const Command *command, CommandReply *ret)
+{
+    if (command->add.kind != SOURCE_SERVER && command->add.kind != SOURCE_POOL &&
+        command->add.kind != SOURCE_PEER)
+        return refuse(ret, COMMAND_INVALID, "the kind must be server, pool or peer");
+    if (!is_terminated(command->add.name, sizeof(command->add.name)))
+        return refuse(ret, COMMAND_BAD_NAME, "the name is too long");
+    if (!host_name_is_valid(command->add.name))
+        return refuse(ret, COMMAND_BAD_NAME, "the name is neither a host name nor an address");
+    if (!is_terminated(command->add.options, sizeof(command->add.options)))
+        return refuse(ret, COMMAND_INVALID, "the options are too long");
+    if (!is_one_line(command->add.options))
+        return refuse(ret, COMMAND_INVALID, "the options must be one line of printable ASCII");
+    return COMMAND_OK;
+}
+
+static CommandResult check_one_source(const Command *command, CommandReply *ret)
+{
+    if (command->sources.id.value == 0)
+        return refuse(ret, COMMAND_NO_SOURCE, "no source is named");
+    return COMMAND_OK;
+}
+
+static CommandResult check_mask(const SourceMask *mask, CommandReply *ret)
+{
+    switch ((IpFamily) mask->network.family) {
+    case IP_UNSPEC: return COMMAND_OK;
+    case IP_V4: return check_range("the prefix length", mask->prefix, 0, 32, ret);
+    case IP_V6: return check_range("the prefix length", mask->prefix, 0, 128, ret);
+    }
+    return refuse(ret, COMMAND_INVALID, "the network has no valid address family");
+}
+
+static CommandResult check_burst(const Command *command, CommandReply *ret)
+{
+    CommandResult result = check_mask(&command->sources, ret);
+
+    if (result == COMMAND_OK)
+        result = check_range("the number of good samples", command->burst.good, 1, BURST_TOTAL_MAX, ret);
+    if (result == COMMAND_OK)
+        result = check_range("the number of exchanges", command->burst.total, 1, BURST_TOTAL_MAX, ret);
+    if (result == COMMAND_OK && command->burst.good > command->burst.total)
+        result = refuse(ret, COMMAND_INVALID, "a burst cannot have more good samples than exchanges");
+    return result;
+}
+
+static CommandResult check_option(const Command *command, CommandReply *ret)
+{
+    CommandResult result = check_one_source(command, ret);
+
+    if (result != COMMAND_OK)
+        return result;
+    if ((unsigned) command->set.option >= SOURCE_OPTION_COUNT)
+        return refuse(ret, COMMAND_INVALID, "there is no such option");
+
+    const SourceOptionInfo *info = &source_options[command->set.option];
+    result = check_range(info->name, command->set.value, info->min, info->max, ret);
+    if (result == COMMAND_OK && info->integer && command->set.value != trunc(command->set.value)) {
+        Text text = TEXT(ret->detail);
+        text_append_format(&text, "%s must be a whole number", info->name);
+        result = COMMAND_INVALID;
+    }
+    return result;
+}
+
+CommandResult command_check(const Command *command, CommandReply *ret)
+{
+    *ret = (CommandReply) {0};
+
+    switch (command->kind) {
+    case COMMAND_ADD_SOURCE: return check_add(command, ret);
+    case COMMAND_REMOVE_SOURCE:
+    case COMMAND_SET_SELECT_OPTIONS: return check_one_source(command, ret);
+    case COMMAND_SET_ONLINE: return check_mask(&command->sources, ret);
+    case COMMAND_BURST: return check_burst(command, ret);
+    case COMMAND_SET_SOURCE_OPTION: return check_option(command, ret);
+    case COMMAND_SET_RESELECT_DISTANCE:
+        return check_range("the distance in seconds", command->seconds, 0, 1e6, ret);
+    case COMMAND_SET_MAX_UPDATE_SKEW: return check_range("the skew", command->skew, 0, 1, ret);
+    case COMMAND_SET_STEP_POLICY:
+        return check_range("the threshold in seconds", command->step.threshold, -1e9, 1e9, ret);
+    case COMMAND_REFRESH:
+    case COMMAND_RESELECT:
+    case COMMAND_RESET_SOURCES:
+    case COMMAND_MAKE_STEP:
+    case COMMAND_RELOAD:
+    case COMMAND_RELOAD_SOURCES:
+    case COMMAND_DUMP: return COMMAND_OK;
+    case COMMAND_KIND_COUNT: break;
+    }
+    return refuse(ret, COMMAND_INVALID, "there is no such command");
+}

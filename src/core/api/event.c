@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Names of the events; see event.h. */
+
+#include "core/api/event.h"
+
+#include <assert.h>
+
+static const char *const event_names[] = {
+    [EVENT_SOURCE_ADDED] = "source-added",
+    [EVENT_SOURCE_REMOVED] = "source-removed",
+    [EVENT_SOURCE_CHANGED] = "source-changed",
+    [EVENT_SOURCE_ONLINE] = "source-online",
+    [EVENT_SOURCE_OFFLINE] = "source-offline",
+    [EVENT_SOURCE_RESOLVED] = "source-resolved",
+    [EVENT_SOURCE_REPLACED] = "source-replaced",
+    [EVENT_RESOLVE_FAILED] = "resolve-failed",
+    [EVENT_KISS_RATE] = "kiss-rate",
+    [EVENT_SELECTED] = "selected",
+    [EVENT_SELECTION_FAILED] = "selection-failed",
+    [EVENT_STATE_CHANGED] = "state-changed",
+    [EVENT_CLOCK_UPDATED] = "clock-updated",
+    [EVENT_SYNCHRONIZED] = "synchronized",
+    [EVENT_UNSYNCHRONIZED] = "unsynchronized",
+    [EVENT_CLOCK_WRONG] = "clock-wrong",
+    [EVENT_STEPPED] = "stepped",
+    [EVENT_STEP_FAILED] = "step-failed",
+    [EVENT_DISRUPTED] = "disrupted",
+    [EVENT_INTERFERENCE] = "interference",
+    [EVENT_CHANGE_REFUSED] = "change-refused",
+    [EVENT_FREQUENCY_LIMITED] = "frequency-limited",
+    [EVENT_LEAP_PENDING] = "leap-pending",
+    [EVENT_DRIFT_LOADED] = "drift-loaded",
+    [EVENT_INITIAL_OFFSET] = "initial-offset",
+    [EVENT_SOURCE_NOT_ADDED] = "source-not-added",
+};
+static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT);
+
+const char *event_name(EventKind kind)
+{
+    return (unsigned) kind < ELEMENTS(event_names) ? event_names[kind] : "invalid";
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Sentences with the numbers that decided. Each function appends whole sentences with their full stop. */
+
+#include "core/api/explain.h"
+
+#include <math.h>
+
+/* A duration to four digits in the unit that suits it: "1.000 s", "12.50 ms", "250 ns". */
+static void append_duration(Text *text, double seconds)
+{
+    double size = fabs(seconds);
+
+    if (!(size < 9.9995))
+        text_append_format(text, "%.1f s", seconds);
+    else if (size >= 0.99995)
+        text_append_format(text, "%.3f s", seconds);
+    else if (size >= 999.95e-6)
+        text_append_format(text, "%.2f ms", seconds * 1e3);
+    else if (size >= 999.5e-9)
+        text_append_format(text, "%.1f us", seconds * 1e6);
+    else
+        text_append_format(text, "%.0f ns", seconds * 1e9);
+}
+
+/* "label A, above limit-name B." when both numbers are known. */
+static bool append_compared(Text *text, const char *label, double value, const char *limit_name, double limit)
+{
+    if (!isfinite(value) || !isfinite(limit))
+        return false;
+    text_append(text, label);
+    append_duration(text, value);
+    text_append(text, ", above ");
+    text_append(text, limit_name);
+    text_append(text, " ");
+    append_duration(text, limit);
+    text_append(text, ".");
+    return true;
+}
+
+static void append_state_text(Text *text, SourceState state)
+{
+    text_append(text, source_state_text(state));
+    text_append(text, ".");
+}
+
+/* How far the middle of the source's interval is from the nearest end of the one on which most agree. */
+static double distance_from_majority(const Explanation *e)
+{
+    double middle = (e->selection.low_limit + e->selection.high_limit) / 2;
+
+    if (middle > e->majority_high)
+        return middle - e->majority_high;
+    if (middle < e->majority_low)
+        return middle - e->majority_low;
+    return 0;
+}
+
+static void explain_disagreement(const Explanation *e, const char *whose, Text *text)
+{
+    double distance = distance_from_majority(e);
+
+    if (!isfinite(distance) || e->agreeing == 0) {
+        append_state_text(text, e->source.state);
+        if (e->candidates > 1)
+            text_append_format(text, " No majority of the %u sources agrees.", e->candidates);
+        return;
+    }
+    if (distance != 0) {
+        text_append(text, "It differs by ");
+        append_duration(text, fabs(distance));
+        text_append_format(text, " from the interval on which %u of %u %s agree: its time is %s.",
+                           e->agreeing, e->candidates, whose, distance > 0 ? "ahead" : "behind");
+    } else {
+        text_append_format(text, "Its interval does not contain the one on which %u of %u %s agree.",
+                           e->agreeing, e->candidates, whose);
+    }
+}
+
+static void explain_missing(const Explanation *e, Text *text)
+{
+    const SourceReport *source = &e->source;
+
+    if (!source->online)
+        text_append(text, "It is offline.");
+    else if (source->resolving)
+        text_append(text, "Its name has no address yet.");
+    else if (source->samples == 0)
+        text_append(text, source->last_receive.ns == TIME_UNSET ? "It has not answered yet."
+                                                                : "No answer of it could be used yet.");
+    else if (isfinite(e->limit))
+        text_append_format(text, "It has given %u of the %.0f samples that are needed.", source->samples,
+                           e->limit);
+    else
+        append_state_text(text, source->state);
+}
+
+static void explain_stratum(const Explanation *e, Text *text)
+{
+    if (!isfinite(e->limit)) {
+        append_state_text(text, e->source.state);
+        return;
+    }
+    bool above = e->source.stratum > e->limit;
+    text_append_format(text, "Its stratum is %u, %s %.0f.", e->source.stratum,
+                       above ? "above maxstratum" : "below minstratum", e->limit);
+}
+
+static void explain_waiting(const Explanation *e, Text *text)
+{
+    if (isfinite(e->limit) && e->agreeing < e->limit)
+        text_append_format(text, "It agrees with the majority, but only %u of at least %.0f sources do.",
+                           e->agreeing, e->limit);
+    else
+        append_state_text(text, e->source.state);
+}
+
+static void explain_state(const Explanation *e, Text *text)
+{
+    SourceState state = e->source.state;
+
+    switch (state) {
+    case STATE_MISSING_SAMPLES: explain_missing(e, text); return;
+    case STATE_BAD_STRATUM: explain_stratum(e, text); return;
+    case STATE_TOO_DISTANT:
+        if (append_compared(text, "Its root distance is ", e->value, "maxdistance", e->limit))
+            return;
+        break;
+    case STATE_JITTERY:
+        if (append_compared(text, "The standard deviation of its samples is ", e->value, "maxjitter",
+                            e->limit))
+            return;
+        break;
+    case STATE_UNTRUSTED: explain_disagreement(e, "trusted sources", text); return;
+    case STATE_FALSETICKER: explain_disagreement(e, "sources", text); return;
+    case STATE_WAITING: explain_waiting(e, text); return;
+    case STATE_DISTANT:
+        if (append_compared(text, "It is good, but its distance is ", e->value, "the limit for combining",
+                            e->limit))
+            return;
+        break;
+    case STATE_NOSELECT:
+    case STATE_UNSYNCHRONIZED:
+    case STATE_WAITING_START:
+    case STATE_STALE:
+    case STATE_ORPHAN:
+    case STATE_NOT_PREFERRED:
+    case STATE_WAITING_UPDATE:
+    case STATE_COMBINED:
+    case STATE_SELECTED:
+    case STATE_COUNT: break;
+    }
+    append_state_text(text, state);
+}
+
+/* What else is wrong with it, whatever selection says. */
+static void explain_trouble(const Explanation *e, Text *text)
+{
+    if (e->source.online && !e->source.resolving && e->source.samples > 0 && e->source.reachability == 0)
+        text_append(text, " It has not answered the last eight polls.");
+    if (e->last_verdict != PACKET_GOOD) {
+        text_append(text, " Its last packet was not used: ");
+        text_append(text, packet_verdict_text(e->last_verdict));
+        text_append(text, ".");
+    }
+}
+
+void explain_source(const Explanation *explanation, Text *text)
+{
+    explain_state(explanation, text);
+    explain_trouble(explanation, text);
+}
+
+static void append_reason(Text *text, ClockReason reason)
+{
+    text_append(text, clock_reason_text(reason));
+    text_append(text, ".");
+}
+
+/* "1 source is offline" or "3 sources are offline". */
+static void append_count(Text *text, uint32_t count, const char *what)
+{
+    if (count > 0)
+        text_append_format(text, " %u source%s %s.", count, count == 1 ? " is" : "s are", what);
+}
+
+static void append_hint(Text *text)
+{
+    text_append(text, " See \"timectl explain\".");
+}
+
+void explain_clock(const ClockReport *clock, const ActivityReport *activity, Text *text)
+{
+    if (clock->synchronized)
+        return;
+
+    append_reason(text, clock->reason);
+    switch (clock->reason) {
+    case CLOCK_NO_RESPONSE:
+    case CLOCK_STARTING:
+    case CLOCK_UNRESOLVED:
+        append_count(text, activity->offline + activity->burst_offline, "offline");
+        append_count(text, activity->unresolved, "without an address");
+        return;
+    case CLOCK_NO_SELECTABLE:
+    case CLOCK_NO_MAJORITY:
+    case CLOCK_NOT_ENOUGH: append_hint(text); return;
+    case CLOCK_DISRUPTED:
+    case CLOCK_EXCESSIVE:
+    case CLOCK_OBSERVING:
+    case CLOCK_ALL_OFFLINE:
+    case CLOCK_NO_SOURCES:
+    case CLOCK_SYNCHRONIZED:
+    case CLOCK_REASON_COUNT: return;
+    }
+}

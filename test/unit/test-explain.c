@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+
+#include <math.h>
+#include <string.h>
+
+#include "core/api/explain.h"
+#include "unit.h"
+
+/* A source in a state, with the numbers that matter to the sentence. */
+static Explanation explanation(SourceState state, double value, double limit)
+{
+    return (Explanation) {
+        .source = {.state = state, .online = true, .samples = 4, .reachability = 1, .stratum = 3},
+        .selection = {.state = state, .low_limit = 0.99, .high_limit = 1.01},
+        .value = value,
+        .limit = limit,
+        .agreeing = 3,
+        .candidates = 4,
+        .majority_low = -0.001,
+        .majority_high = 0.0,
+    };
+}
+
+static void test_sentence_of_a_state(void **state)
+{
+    static const struct {
+        SourceState state;
+        double value, limit;
+        const char *expected;
+    } rows[] = {
+        {STATE_FALSETICKER, NAN, NAN,
+         "It differs by 1.000 s from the interval on which 3 of 4 sources agree: its time is ahead."},
+        {STATE_UNTRUSTED, NAN, NAN,
+         "It differs by 1.000 s from the interval on which 3 of 4 trusted sources agree: its time is ahead."},
+        {STATE_TOO_DISTANT, 3.2, 3, "Its root distance is 3.200 s, above maxdistance 3.000 s."},
+        {STATE_TOO_DISTANT, NAN, NAN, "Its root distance is above maxdistance."},
+        {STATE_JITTERY, 12.34, 1,
+         "The standard deviation of its samples is 12.3 s, above maxjitter 1.000 s."},
+        {STATE_BAD_STRATUM, 3, 2, "Its stratum is 3, above maxstratum 2."},
+        {STATE_BAD_STRATUM, 3, 4, "Its stratum is 3, below minstratum 4."},
+        {STATE_MISSING_SAMPLES, 4, 6, "It has given 4 of the 6 samples that are needed."},
+        {STATE_WAITING, 3, 5, "It agrees with the majority, but only 3 of at least 5 sources do."},
+        {STATE_DISTANT, 0.0125, 3e-6,
+         "It is good, but its distance is 12.50 ms, above the limit for combining 3.0 us."},
+        {STATE_SELECTED, NAN, NAN, "It is selected."},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Explanation e = explanation(rows[i].state, rows[i].value, rows[i].limit);
+        char buffer[256];
+        Text text = TEXT(buffer);
+
+        explain_source(&e, &text);
+        assert_string_equal(buffer, rows[i].expected);
+    }
+}
+
+static void test_every_state_has_a_sentence(void **state)
+{
+    static const double numbers[] = {0, NAN, INFINITY, -1e300};
+
+    (void) state;
+    for (unsigned s = 0; s <= STATE_COUNT; s++)
+        for (size_t i = 0; i < ELEMENTS(numbers); i++) {
+            Explanation e = explanation((SourceState) s, numbers[i], numbers[ELEMENTS(numbers) - 1 - i]);
+            char buffer[2048];
+            Text text = TEXT(buffer);
+
+            e.majority_low = numbers[i];
+            explain_source(&e, &text);
+            assert_true(text.length > 10 && buffer[text.length - 1] == '.' && !strstr(buffer, "nan"));
+        }
+}
+
+static void test_trouble_is_told(void **state)
+{
+    Explanation e = explanation(STATE_SELECTED, NAN, NAN);
+    char buffer[512];
+    Text text = TEXT(buffer);
+
+    (void) state;
+    e.source.reachability = 0;
+    e.last_verdict = PACKET_LOOP;
+    explain_source(&e, &text);
+    assert_string_equal(buffer,
+                        "It is selected. It has not answered the last eight polls. Its last packet was "
+                        "not used: The server is synchronised to this machine (test D).");
+
+    e = explanation(STATE_MISSING_SAMPLES, 0, 3);
+    e.source.samples = 0;
+    e.source.last_receive = COOKED_UNSET;
+    text = TEXT(buffer);
+    explain_source(&e, &text);
+    assert_string_equal(buffer, "It has not answered yet.");
+    e.source.resolving = true;
+    text = TEXT(buffer);
+    explain_source(&e, &text);
+    assert_string_equal(buffer, "Its name has no address yet.");
+}
+
+static void test_clock(void **state)
+{
+    ClockReport clock = {.synchronized = true};
+    ActivityReport activity = {.online = 1, .offline = 1, .unresolved = 2};
+    char buffer[256];
+    Text text = TEXT(buffer);
+
+    (void) state;
+    explain_clock(&clock, &activity, &text);
+    assert_string_equal(buffer, "");
+    clock = (ClockReport) {.reason = CLOCK_NO_RESPONSE};
+    explain_clock(&clock, &activity, &text);
+    assert_string_equal(buffer,
+                        "No source has answered. 1 source is offline. 2 sources are without an address.");
+    for (int reason = 0; reason <= CLOCK_REASON_COUNT; reason++) {
+        clock.reason = (ClockReason) reason;
+        text = TEXT(buffer);
+        explain_clock(&clock, &activity, &text);
+        assert_true(text.length > 10 && !text.truncated && buffer[text.length - 1] == '.');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sentence_of_a_state),
+        cmocka_unit_test(test_every_state_has_a_sentence),
+        cmocka_unit_test(test_trouble_is_told),
+        cmocka_unit_test(test_clock),
+    };
+
+    return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
+}
