@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+
+#include <math.h>
+
+#include "core/stats/quantile.h"
+#include "core/stats/regression.h"
+#include "core/stats/source-stats.h"
+#include "unit.h"
+
+#define START INT64_C(1795000000000000000)
+
+static uint64_t seed = 1;
+
+static double uniform(void)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return ((double) (seed >> 11) + 0.5) * 0x1p-53;
+}
+
+static const SourceStatsConfig defaults = {.min_samples = 6,
+                                           .max_samples = 64,
+                                           .precision = 1e-7,
+                                           .max_clock_error = 1e-6};
+
+/* A sample of an oscillator that is `offset` slow at START and needs `frequency`, with what the two ways took
+ * beyond 1 ms each. */
+static Sample sample_at(double time, double offset, double frequency, double there, double back)
+{
+    LocalTime local = {START + ns_from_seconds(time)};
+    double measured = offset + frequency * time + (there - back) / 2;
+
+    return (Sample) {
+        .time = local,
+        .truth = {local.ns + ns_from_seconds(measured)},
+        .peer_delay = 0.002 + there + back,
+        .peer_dispersion = 1e-7,
+        .stratum = 1,
+    };
+}
+
+static void test_exact_line(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    SourceStatsReport report;
+    Estimate estimate;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    assert_false(source_stats_estimate(stats, (LocalTime) {START}, &estimate));
+    assert_null(source_stats_newest(stats));
+    for (int i = 0; i < 10; i++) {
+        Sample s = sample_at(64 * i, 0.5, 20e-6, 0, 0);
+        assert_true(source_stats_add(stats, &s));
+        assert_false(source_stats_add(stats, &s)); /* not newer */
+    }
+    assert_true(source_stats_estimate(stats, (LocalTime) {START + 1000 * NSEC_PER_SEC}, &estimate));
+    assert_true(estimate.has_frequency);
+    assert_true(fabs(estimate.frequency - 20e-6) < 1e-8);
+    assert_true(fabs((double) (estimate.truth.ns - START - 1000 * NSEC_PER_SEC) * 1e-9 - 0.52) < 1e-5);
+    source_stats_report(stats, &report);
+    assert_int_equal(report.samples, 10);
+    assert_true(fabs(report.span - 9 * 64) < 1e-6);
+    assert_true(fabs(report.frequency - 20e-6) < 1e-9);
+    assert_true(fabs(report.min_delay - 0.002) < 1e-12);
+    source_stats_reset(stats);
+    assert_int_equal(source_stats_count(stats), 0);
+}
+
+/* Errors over their standard deviations: neither much better nor much worse than promised. */
+static void test_uncertainty_is_honest(void **state)
+{
+    const double jitter = 1e-4, wander = 1e-9;
+    double squares = 0;
+    int rounds = 200;
+
+    (void) state;
+    for (int round = 0; round < rounds; round++) {
+        cleanup_(source_stats_freep) SourceStats *stats = NULL;
+        double offset = 0, frequency = 1e-5, error;
+        Estimate estimate;
+        LocalTime end = {START + 40 * 256 * NSEC_PER_SEC};
+
+        assert_int_equal(source_stats_new(&defaults, &stats), 0);
+        for (int t = 0; t < 40 * 256; t++) {
+            if (t % 256 == 0) {
+                Sample s = sample_at(t, offset, 0, -jitter * log(uniform()), -jitter * log(uniform()));
+                assert_true(source_stats_add(stats, &s));
+            }
+            offset += frequency;
+            frequency += wander * sqrt(12) * (uniform() - 0.5);
+        }
+        assert_true(source_stats_estimate(stats, end, &estimate));
+        error = ((double) (estimate.truth.ns - end.ns) * 1e-9 - offset) / estimate.offset_sd;
+        squares += error * error;
+    }
+    assert_true(sqrt(squares / rounds) < 1.6);
+    assert_true(sqrt(squares / rounds) > 0.5);
+}
+
+/* The line for people forgets what came before the frequency changed. */
+static void test_runs_test_drops_old_samples(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    SourceStatsReport report;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    for (int i = 0; i < 40; i++) {
+        double offset = i < 30 ? 0 : 1e-5 * 64 * (i - 30);
+        Sample s = sample_at(64 * i, offset, 0, 1e-5 * uniform(), 1e-5 * uniform());
+        assert_true(source_stats_add(stats, &s));
+    }
+    source_stats_report(stats, &report);
+    assert_in_range(report.samples, 6, 13);
+    assert_true(fabs(report.frequency - 1e-5) < 3e-6);
+}
+
+static void test_max_samples(void **state)
+{
+    SourceStatsConfig config = defaults;
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    SourceStatsReport report;
+    Estimate estimate;
+
+    (void) state;
+    config.max_samples = 1;
+    assert_int_equal(source_stats_new(&config, &stats), 0);
+    for (int i = 0; i < 3; i++) {
+        Sample s = sample_at(i, 0.1, 0, 0, 0);
+        assert_true(source_stats_add(stats, &s));
+    }
+    assert_int_equal(source_stats_count(stats), 1);
+    assert_true(source_stats_estimate(stats, (LocalTime) {START + 3 * NSEC_PER_SEC}, &estimate));
+    assert_false(estimate.has_frequency);
+    source_stats_report(stats, &report);
+    assert_int_equal(report.samples, 1);
+}
+
+static void test_delay_limits(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    assert_true(isinf(source_stats_delay_limit_ratio(stats, 2)));
+    assert_true(isinf(source_stats_delay_limit_quantile(stats, 0.5)));
+    for (int i = 0; i < 11; i++) {
+        Sample s = sample_at(64 * i, 0, 0, 1e-3 * (i % 2), 1e-3 * (i % 2));
+        assert_true(source_stats_add(stats, &s));
+    }
+    assert_true(fabs(source_stats_delay_limit_ratio(stats, 2) - 0.004) < 1e-9);
+    assert_true(fabs(source_stats_delay_limit_quantile(stats, 0.05) - 0.002) < 1e-9);
+    assert_true(fabs(source_stats_delay_limit_quantile(stats, 0.95) - 0.004) < 1e-9);
+    /* An offset that no delay explains lets a longer delay pass. */
+    assert_true(source_stats_delay_limit_deviation(stats, 10, 0.5) >
+                source_stats_delay_limit_deviation(stats, 10, 0));
+}
+
+static void test_critical_runs(void **state)
+{
+    (void) state;
+    /* Of 8 residuals all 7 places without a change: 1/128; at most one change: 8/128 > 5 %. */
+    assert_int_equal(regression_critical_runs(8), 2);
+    assert_int_equal(regression_critical_runs(2), 1);
+    assert_in_range(regression_critical_runs(64), 24, 28);
+}
+
+static void test_quantile(void **state)
+{
+    double values[] = {5, 1, 4, 2, 3};
+
+    (void) state;
+    assert_true(fabs(quantile_of(values, 5, 0.5) - 3) < 1e-12);
+    assert_true(fabs(quantile_of(values, 5, 0.875) - 4.5) < 1e-12);
+    assert_true(fabs(quantile_of(values, 5, 1) - 5) < 1e-12);
+    assert_true(fabs(quantile_of(values, 1, 0.3) - 1) < 1e-12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact_line),
+        cmocka_unit_test(test_uncertainty_is_honest),
+        cmocka_unit_test(test_runs_test_drops_old_samples),
+        cmocka_unit_test(test_max_samples),
+        cmocka_unit_test(test_delay_limits),
+        cmocka_unit_test(test_critical_runs),
+        cmocka_unit_test(test_quantile),
+    };
+
+    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
