@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* What becomes of a request is decided when it is sent: when it arrives, what the server's clock says then,
+ * when the answer is back. */
+
+#include "network.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "random.h"
+
+#define IN_FLIGHT_MAX  256
+#define PACKET_LENGTH  48
+#define LOOKUP_TIME    (10 * NSEC_PER_SEC / 1000)
+#define PROCESSING     20e-6 /* s in the server */
+#define SERVER_STRATUM 1
+
+typedef struct ServerState {
+    SimServer server;
+    double walk;                  /* of its frequency */
+    double walked;                /* s, what that made of its clock */
+    double last_there, last_back; /* jitter of the last packet */
+} ServerState;
+
+struct Network {
+    Random random;
+    ServerState servers[SIM_SERVERS_MAX];
+    size_t server_count;
+    Delivery in_flight[IN_FLIGHT_MAX];
+    size_t in_flight_count;
+};
+
+Network *network_new(uint64_t seed)
+{
+    Network *network = calloc(1, sizeof(*network));
+
+    if (!network)
+        abort();
+    network->random = random_seeded(seed);
+    return network;
+}
+
+Network *network_free(Network *network)
+{
+    free(network);
+    return NULL;
+}
+
+size_t network_add_server(Network *network, const SimServer *server)
+{
+    if (network->server_count == SIM_SERVERS_MAX)
+        abort();
+    network->servers[network->server_count].server = *server;
+    return network->server_count++;
+}
+
+SimServer *network_server(Network *network, size_t server)
+{
+    return &network->servers[server].server;
+}
+
+void network_on_second(Network *network)
+{
+    for (size_t i = 0; i < network->server_count; i++) {
+        ServerState *s = &network->servers[i];
+
+        if (s->server.wander <= 0)
+            continue;
+        s->walk += s->server.wander * random_normal(&network->random);
+        s->walked += s->walk;
+    }
+}
+
+/* Drawn for every packet, lost or not, so that a changed loss leaves the other numbers as they were. */
+static double draw_delay(Network *network, const SimPath *path, double *last, double time, bool *lost)
+{
+    double jitter = path->jitter * random_exponential(&network->random);
+    double chance = random_uniform(&network->random), heavy = random_exponential(&network->random);
+    double delay;
+
+    *last = path->memory * *last + (1 - path->memory) * jitter;
+    delay = path->delay + *last;
+    if (time >= path->added_from && time < path->added_until)
+        delay += path->added;
+    if (heavy > 0 && random_uniform(&network->random) < path->heavy_chance)
+        delay += path->heavy * heavy;
+    *lost |= chance < path->loss;
+    return delay;
+}
+
+static double server_clock(const ServerState *state, double time)
+{
+    const SimServer *s = &state->server;
+    double offset = s->offset + state->walked;
+
+    if (time >= s->wrong_from)
+        offset += s->wrong_offset + s->frequency * (time - s->wrong_from);
+    return offset;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t) (value >> (24 - 8 * i));
+}
+
+static void put_time(uint8_t *at, double time, double offset)
+{
+    uint64_t value = ntp_time_from_ns(SIM_EPOCH + ns_from_seconds(time) + ns_from_seconds(offset)).value;
+
+    put32(at, (uint32_t) (value >> 32));
+    put32(at + 4, (uint32_t) value);
+}
+
+/* 16.16 seconds. */
+static uint32_t short_time(double seconds)
+{
+    return (uint32_t) (seconds * 65536);
+}
+
+static void write_answer(Network *network, const ServerState *state, const uint8_t *request, double arrival,
+                         uint8_t *ret)
+{
+    const SimServer *s = &state->server;
+    bool unsynchronized = arrival >= s->unsynchronized_from && arrival < s->unsynchronized_until;
+    LeapStatus leap = unsynchronized ? LEAP_UNSYNCHRONIZED : s->leap;
+    double offset = server_clock(state, arrival);
+    double noise_in = s->there.noise * random_normal(&network->random);
+    double noise_out = s->back.noise * random_normal(&network->random);
+
+    memset(ret, 0, PACKET_LENGTH);
+    ret[0] = (uint8_t) ((unsigned) leap << 6 | (request[0] & 0x38) | 4);
+    ret[1] = s->stratum > 0 ? s->stratum : SERVER_STRATUM;
+    ret[2] = request[2];
+    ret[3] = (uint8_t) -25; /* 30 ns */
+    put32(ret + 4, short_time(s->root_delay));
+    put32(ret + 8, short_time(s->root_dispersion));
+    memcpy(ret + 12, "SIM", 4);
+    put_time(ret + 16, arrival - 8, offset);
+    memcpy(ret + 24, request + 40, 8);
+    put_time(ret + 32, arrival, offset + noise_in);
+    put_time(ret + 40, arrival + PROCESSING, offset + noise_out);
+}
+
+static bool is_out(const SimServer *server, double time)
+{
+    for (size_t i = 0; i < SIM_CHANGES_MAX; i++)
+        if (time >= server->outages[i].from && time < server->outages[i].until)
+            return true;
+    return false;
+}
+
+static ServerState *find_server(Network *network, const IpAddress *address)
+{
+    for (size_t i = 0; i < network->server_count; i++) {
+        IpAddress own = sim_server_address(i);
+
+        if (ip_address_equal(&own, address))
+            return &network->servers[i];
+    }
+    return NULL;
+}
+
+static void launch(Network *network, const Delivery *delivery)
+{
+    if (network->in_flight_count == IN_FLIGHT_MAX)
+        abort();
+    network->in_flight[network->in_flight_count++] = *delivery;
+}
+
+void network_send(Network *network, int64_t now, const Action *send)
+{
+    ServerState *state = find_server(network, &send->send.remote.address);
+    double time = (double) now * 1e-9, arrival, back;
+    Delivery delivery = {.exchange = send->send.exchange,
+                         .remote = send->send.remote,
+                         .length = PACKET_LENGTH};
+    bool lost = false;
+
+    if (!state || send->send.length < PACKET_LENGTH)
+        return;
+    arrival = time + draw_delay(network, &state->server.there, &state->last_there, time, &lost);
+    back = arrival + PROCESSING;
+    back += draw_delay(network, &state->server.back, &state->last_back, back, &lost);
+    if (state->server.refuses)
+        delivery.kind = DELIVERY_REFUSED;
+    else
+        write_answer(network, state, send->send.bytes, arrival, delivery.bytes);
+    delivery.noise = state->server.back.noise * random_normal(&network->random);
+    delivery.at = ns_from_seconds(back);
+    if (!lost && !is_out(&state->server, time))
+        launch(network, &delivery);
+}
+
+void network_look_up(Network *network, int64_t now, const Action *resolve)
+{
+    Delivery delivery = {.kind = DELIVERY_NAME, .at = now + LOOKUP_TIME, .source = resolve->resolve.source};
+
+    for (size_t i = 0; i < network->server_count; i++) {
+        const char *name = network->servers[i].server.name;
+
+        if (name[0] && strcmp(name, resolve->resolve.name) == 0)
+            delivery.addresses[delivery.address_count++] = sim_server_address(i);
+    }
+    launch(network, &delivery);
+}
+
+static void remove_delivery(Network *network, size_t index)
+{
+    network->in_flight[index] = network->in_flight[--network->in_flight_count];
+}
+
+void network_close(Network *network, ExchangeId exchange)
+{
+    for (size_t i = network->in_flight_count; i-- > 0;)
+        if (network->in_flight[i].kind != DELIVERY_NAME &&
+            network->in_flight[i].exchange.value == exchange.value)
+            remove_delivery(network, i);
+}
+
+void network_clear(Network *network)
+{
+    network->in_flight_count = 0;
+}
+
+static size_t find_next(const Network *network)
+{
+    size_t next = 0;
+
+    for (size_t i = 1; i < network->in_flight_count; i++)
+        if (network->in_flight[i].at < network->in_flight[next].at)
+            next = i;
+    return next;
+}
+
+int64_t network_next(const Network *network)
+{
+    return network->in_flight_count > 0 ? network->in_flight[find_next(network)].at : INT64_MAX;
+}
+
+bool network_receive(Network *network, int64_t now, Delivery *ret)
+{
+    size_t next = find_next(network);
+
+    if (network->in_flight_count == 0 || network->in_flight[next].at > now)
+        return false;
+    *ret = network->in_flight[next];
+    remove_delivery(network, next);
+    return true;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The part of the simulated world beyond the client's socket: paths, servers, lookups. Times are ns of true
+ * time since the start. */
+
+#include "sim.h"
+
+typedef struct Network Network;
+
+typedef enum DeliveryKind { DELIVERY_PACKET = 0, DELIVERY_REFUSED, DELIVERY_NAME } DeliveryKind;
+
+/* Something that reaches the client. */
+typedef struct Delivery {
+    DeliveryKind kind;
+    int64_t at;
+    ExchangeId exchange;
+    IpEndpoint remote;
+    double noise; /* s, error of the receive timestamp */
+    size_t length;
+    uint8_t bytes[48];
+    SourceId source; /* of DELIVERY_NAME */
+    IpAddress addresses[SIM_SERVERS_MAX];
+    size_t address_count;
+} Delivery;
+
+Network *network_new(uint64_t seed);
+Network *network_free(Network *network);
+
+size_t network_add_server(Network *network, const SimServer *server);
+SimServer *network_server(Network *network, size_t server);
+
+void network_send(Network *network, int64_t now, const Action *send);
+void network_look_up(Network *network, int64_t now, const Action *resolve);
+void network_close(Network *network, ExchangeId exchange);
+void network_clear(Network *network);
+
+/* Servers' clocks wander. */
+void network_on_second(Network *network);
+
+int64_t network_next(const Network *network); /* INT64_MAX: nothing is on its way */
+bool network_receive(Network *network, int64_t now, Delivery *ret);

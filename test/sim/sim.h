@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* A world for one engine, in virtual time: an oscillator that drifts and wanders, the kernel clock on top of
+ * it, links that delay and lose packets, servers that are right or wrong. All times are true time in seconds
+ * since the start of the world; the world begins at SIM_EPOCH.
+ *
+ *     Sim *sim = sim_new(seed, &clock);
+ *     size_t server = sim_add_server(sim, &perfect);
+ *     SourceConfig *source = sim_add_source(sim, server);   // may be changed until sim_start()
+ *     sim_start(sim);
+ *     while (sim_time(sim) < 3600)
+ *         sim_run(sim, 1), error = sim_error(sim);
+ */
+
+#include "core/engine.h"
+
+#define SIM_EPOCH       (INT64_C(1795000000) * NSEC_PER_SEC) /* ns since 1970 */
+#define SIM_SERVERS_MAX 16
+#define SIM_CHANGES_MAX 4
+
+/* The client's oscillator; rates are dimensionless, positive: it gains. */
+typedef struct SimOscillator {
+    double offset;       /* s by which the clock is ahead at the start */
+    double frequency;    /* at the start */
+    double wander;       /* standard deviation of a normal step of the frequency each second */
+    double cycle;        /* amplitude of a sine on top, as the temperature makes */
+    double cycle_period; /* s */
+    double jump;         /* of the frequency, once */
+    double jump_at;      /* s */
+} SimOscillator;
+
+typedef struct SimPath {
+    double delay;        /* s, one way */
+    double jitter;       /* s, mean of an exponential on top */
+    double noise;        /* s, standard deviation of a normal error of the timestamps */
+    double loss;         /* probability */
+    double added;        /* s of delay on top ... */
+    double added_from;   /* ... from here */
+    double added_until;  /* ... to here */
+    double memory;       /* 0..1: share of the jitter that comes from the previous packet (queues) */
+    double heavy_chance; /* probability of a delay ... */
+    double heavy;        /* ... of this mean, exponential, on top */
+} SimPath;
+
+typedef struct SimOutage {
+    double from, until; /* s */
+} SimOutage;
+
+typedef struct SimServer {
+    SimPath there, back;
+    double offset;       /* s by which its clock is ahead */
+    double frequency;    /* at which that grows, from `wrong_from` on */
+    double wander;       /* normal step of its frequency each second; its clock is never corrected */
+    double wrong_offset; /* s, on top from `wrong_from` on */
+    double wrong_from;   /* s */
+    double unsynchronized_from, unsynchronized_until;
+    SimOutage outages[SIM_CHANGES_MAX]; /* nothing comes back */
+    bool refuses;                       /* its host answers that nobody listens */
+    LeapStatus leap;
+    uint8_t stratum;   /* 0 stands for 1 */
+    double root_delay; /* s */
+    double root_dispersion;
+    char name[64]; /* for lookups; "": only its address */
+} SimServer;
+
+typedef struct Sim Sim;
+
+Sim *sim_new(uint64_t seed, const SimOscillator *oscillator);
+Sim *sim_free(Sim *sim);
+DEFINE_CLEANUP(Sim, sim_free);
+
+/* Returns the index of the server, whose address is sim_server_address() of it. */
+size_t sim_add_server(Sim *sim, const SimServer *server);
+SimServer *sim_server(Sim *sim, size_t server);
+IpAddress sim_server_address(size_t server);
+
+/* The configuration that the engine is started with, and what else it is given. */
+Config *sim_config(Sim *sim);
+EngineSetup *sim_setup(Sim *sim);
+/* Adds a `server` line with the server's address. Valid until the next one is added. */
+SourceConfig *sim_add_source(Sim *sim, size_t server);
+
+/* Called for each event of the engine. */
+typedef void (*SimListener)(void *userdata, double time, const Event *event);
+void sim_listen(Sim *sim, SimListener listener, void *userdata);
+
+/* A second engine, after the first was killed: the kernel clock runs on as it was left, the drift file is
+ * what was saved last. */
+void sim_start(Sim *sim);
+void sim_kill(Sim *sim);
+
+/* Lets the world run for so many seconds. */
+void sim_run(Sim *sim, double seconds);
+
+/* NULL while killed. */
+Engine *sim_engine(Sim *sim);
+Now sim_now(const Sim *sim);
+double sim_time(const Sim *sim);
+double sim_error(const Sim *sim);           /* s by which the kernel clock is ahead of true time */
+double sim_frequency_error(const Sim *sim); /* rate of the kernel clock now, slew included, less 1 */
+double sim_oscillator_rate(const Sim *sim); /* rate of the bare oscillator less 1 */
+
+/* What happened so far. */
+typedef struct SimCounters {
+    uint64_t sent;    /* requests */
+    uint64_t steps;   /* of the kernel clock */
+    double step_sum;  /* s */
+    uint64_t updates; /* of the kernel's frequency */
+    uint64_t drift_saved;
+    double drift_ppm;  /* last saved */
+    bool synchronized; /* last ACTION_SET_STATUS */
+    double max_error;  /* of it */
+    bool exited;       /* ACTION_EXIT came */
+    int exit_status;   /* of it */
+    uint64_t events[EVENT_KIND_COUNT];
+} SimCounters;
+const SimCounters *sim_counters(const Sim *sim);
