@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* One socket for each request, see exchange.h.
+ *
+ * The transmit timestamp of a software-stamping kernel is in the error queue as soon as send() returns, and
+ * is read there before the socket joins the event loop: it costs no wake-up. Stamps that come later raise
+ * EPOLLERR and are told as a correction.
+ *
+ * With `acquisitionport` all sockets share a local port (SO_REUSEPORT): the kernel gives a datagram to the
+ * socket that is connected to its sender. An anchor for each family, which nobody reads, holds the port
+ * between requests and keeps a port that the kernel chose. */
+
+#include "net/exchange.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/socket.h"
+
+/* Packets taken from one socket before the others get their turn. */
+#define PACKETS_AT_ONCE 8
+
+typedef struct Exchange Exchange;
+struct Exchange {
+    Exchanges *owner;
+    Exchange *next; /* newest first */
+    ExchangeId id;
+    int fd;
+    sd_event_source *source;
+    IpAddress local;
+};
+
+struct Exchanges {
+    sd_event *event;
+    NetConfig config;
+    IpFamily family;
+    const ExchangeHandlers *handlers;
+    void *userdata;
+    Exchange *first;
+    size_t count;
+    int anchor_v4, anchor_v6; /* sockets that hold acquisitionport, -1: none yet */
+};
+
+static void close_anchors(Exchanges *exchanges)
+{
+    if (exchanges->anchor_v4 >= 0)
+        close(exchanges->anchor_v4);
+    if (exchanges->anchor_v6 >= 0)
+        close(exchanges->anchor_v6);
+    exchanges->anchor_v4 = exchanges->anchor_v6 = -1;
+}
+
+int exchanges_new(sd_event *event, const NetConfig *config, IpFamily family, const ExchangeHandlers *handlers,
+                  void *userdata, Exchanges **ret)
+{
+    Exchanges *exchanges = calloc(1, sizeof *exchanges);
+
+    if (!exchanges)
+        return -ENOMEM;
+    *exchanges = (Exchanges) {
+        .event = sd_event_ref(event),
+        .config = *config,
+        .family = family,
+        .handlers = handlers,
+        .userdata = userdata,
+        .anchor_v4 = -1,
+        .anchor_v6 = -1,
+    };
+    *ret = exchanges;
+    return 0;
+}
+
+static Exchange *exchange_free(Exchange *exchange)
+{
+    if (!exchange)
+        return NULL;
+    sd_event_source_disable_unref(exchange->source);
+    if (exchange->fd >= 0)
+        close(exchange->fd);
+    free(exchange);
+    return NULL;
+}
+DEFINE_CLEANUP(Exchange, exchange_free);
+
+Exchanges *exchanges_free(Exchanges *exchanges)
+{
+    if (!exchanges)
+        return NULL;
+    while (exchanges->first) {
+        Exchange *exchange = exchanges->first;
+        exchanges->first = exchange->next;
+        exchange_free(exchange);
+    }
+    close_anchors(exchanges);
+    sd_event_unref(exchanges->event);
+    free(exchanges);
+    return NULL;
+}
+
+void exchanges_configure(Exchanges *exchanges, const NetConfig *config)
+{
+    const NetConfig *old = &exchanges->config;
+    bool same_port = old->acquisition_port == config->acquisition_port &&
+                     ip_address_equal(&old->acquisition_v4, &config->acquisition_v4) &&
+                     ip_address_equal(&old->acquisition_v6, &config->acquisition_v6);
+
+    if (!same_port)
+        close_anchors(exchanges);
+    exchanges->config = *config;
+}
+
+static Exchange *exchange_find(const Exchanges *exchanges, ExchangeId id)
+{
+    for (Exchange *e = exchanges->first; e; e = e->next)
+        if (e->id.value == id.value)
+            return e;
+    return NULL;
+}
+
+void exchanges_close(Exchanges *exchanges, ExchangeId id)
+{
+    for (Exchange **e = &exchanges->first; *e; e = &(*e)->next)
+        if ((*e)->id.value == id.value) {
+            Exchange *closed = *e;
+            *e = closed->next;
+            exchanges->count--;
+            exchange_free(closed);
+            return;
+        }
+}
+
+/* The port that requests share, held by the family's anchor; -1: each request has its own. */
+static int shared_port(Exchanges *exchanges, IpFamily family, int32_t *ret)
+{
+    int *anchor = family == IP_V4 ? &exchanges->anchor_v4 : &exchanges->anchor_v6;
+    const NetConfig *config = &exchanges->config;
+
+    *ret = -1;
+    if (config->acquisition_port < 0)
+        return 0;
+    if (*anchor < 0) {
+        int r = socket_open(config, family, &(IpAddress) {}, config->acquisition_port, anchor);
+        if (r < 0)
+            return r;
+    }
+    *ret = socket_local(*anchor).port;
+    return 0;
+}
+
+/* Tells the transmit timestamp that has arrived by now, if one has. */
+static void read_transmit_timestamp(Exchange *exchange)
+{
+    Exchanges *exchanges = exchange->owner;
+    Timestamp sent;
+    bool found = false;
+
+    while (socket_transmit_timestamp(exchange->fd, &sent) >= 0)
+        found = true;
+    if (found)
+        exchanges->handlers->on_sent(exchanges->userdata, exchange->id, sent, exchange->local);
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    Exchange *exchange = userdata;
+    Exchanges *exchanges = exchange->owner;
+    ExchangeId id = exchange->id;
+    SocketPacket packet;
+
+    (void) source;
+    /* The timestamp of the request first: the answer is worth more with it. */
+    if (revents & EPOLLERR)
+        read_transmit_timestamp(exchange);
+    /* A handler may have closed the exchange: look it up again each time. */
+    for (int i = 0; i < PACKETS_AT_ONCE && exchange_find(exchanges, id) == exchange; i++) {
+        int r = socket_receive(fd, &packet);
+        if (r == -EAGAIN || r == -EINTR)
+            break;
+        if (r < 0) {
+            exchanges->handlers->on_failed(exchanges->userdata, id, -r);
+            break;
+        }
+        Incoming incoming = {.exchange = id,
+                             .remote = packet.remote,
+                             .local = exchange->local,
+                             .received = packet.received,
+                             .bytes = packet.bytes,
+                             .length = packet.length};
+        exchanges->handlers->on_packet(exchanges->userdata, &incoming);
+    }
+    return 0;
+}
+
+static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const IpAddress *local, int *ret)
+{
+    IpFamily family = remote->address.family;
+    int32_t port;
+    int fd, r;
+
+    if (exchanges->count >= EXCHANGES_MAX)
+        return -EMFILE;
+    if (exchanges->family != IP_UNSPEC && exchanges->family != family)
+        return -EAFNOSUPPORT;
+    if ((r = shared_port(exchanges, family, &port)) < 0 ||
+        (r = socket_open(&exchanges->config, family, local, port, &fd)) < 0)
+        return r;
+    if ((r = socket_connect(fd, remote)) < 0) {
+        close(fd);
+        return r;
+    }
+    *ret = fd;
+    return 0;
+}
+
+/* Sends and puts the exchange on the list. */
+static int exchange_start(Exchanges *exchanges, Exchange *exchange, const uint8_t *bytes, size_t length,
+                          Timestamp *ret_sent)
+{
+    struct timespec now = {};
+
+    exchange->local = socket_local(exchange->fd).address;
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+    if (send(exchange->fd, bytes, length, MSG_NOSIGNAL) < 0)
+        return -errno;
+    if (socket_transmit_timestamp(exchange->fd, ret_sent) < 0)
+        *ret_sent = (Timestamp) {.time = {ns_from_timespec(now)}, .origin = TIMESTAMP_DAEMON};
+    return sd_event_add_io(exchanges->event, &exchange->source, exchange->fd, EPOLLIN, on_socket, exchange);
+}
+
+void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpAddress *local,
+                    const uint8_t *bytes, size_t length)
+{
+    cleanup_(exchange_freep) Exchange *exchange = calloc(1, sizeof *exchange);
+    Timestamp sent;
+    int r = -ENOMEM;
+
+    if (exchange) {
+        *exchange = (Exchange) {.owner = exchanges, .id = id, .fd = -1};
+        r = exchange_open(exchanges, remote, local, &exchange->fd);
+    }
+    if (r >= 0)
+        r = exchange_start(exchanges, exchange, bytes, length, &sent);
+    if (r < 0) {
+        exchanges->handlers->on_failed(exchanges->userdata, id, -r);
+        return;
+    }
+    IpAddress from = exchange->local;
+    exchange->next = exchanges->first;
+    exchanges->first = TAKE_PTR(exchange);
+    exchanges->count++;
+    exchanges->handlers->on_sent(exchanges->userdata, id, sent, from);
+}

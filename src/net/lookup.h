@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* Names to addresses without stopping the event loop: a thread that asks getaddrinfo(), started when there is
+ * something to ask and gone when there is nothing left. */
+
+#include <systemd/sd-event.h>
+
+#include "core/api/action.h"
+
+typedef struct Lookup Lookup;
+
+/* Addresses of one name at most, in the order of the resolver. */
+#define LOOKUP_ADDRESSES_MAX 16
+
+/* Names that may wait at a time; further ones are answered as not found. */
+#define LOOKUP_QUEUE_MAX 64
+
+/* count 0: not found (yet). */
+typedef void (*LookupHandler)(void *userdata, SourceId source, const IpAddress *addresses, size_t count);
+
+/* event is referenced. family: the only one that is asked for, IP_UNSPEC: both. */
+int lookup_new(sd_event *event, IpFamily family, LookupHandler handler, void *userdata,
+               Lookup **ret) must_check_;
+
+/* Does not wait for a question that is under way. */
+Lookup *lookup_free(Lookup *lookup);
+DEFINE_CLEANUP(Lookup, lookup_free);
+
+/* The handler is called exactly once for each question: at once for a literal address and when the queue is
+ * full, later otherwise. family as in ACTION_RESOLVE. */
+void lookup_ask(Lookup *lookup, SourceId source, IpFamily family, const char *name);

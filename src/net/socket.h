@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* UDP sockets with kernel timestamps: making one, sending, reading packets and transmit timestamps. */
+
+#include "core/config/config.h"
+#include "core/engine.h"
+
+/* Makes a non-blocking UDP socket for requests, not connected yet, bound to `local` (IP_UNSPEC: as
+ * configured). shared_port: -1: a port of its own; otherwise one that it shares with our other sockets, 0:
+ * any free one. */
+int socket_open(const NetConfig *config, IpFamily family, const IpAddress *local, int32_t shared_port,
+                int *ret) must_check_;
+
+int socket_connect(int fd, const IpEndpoint *remote) must_check_;
+
+/* IP_UNSPEC and port 0 when unknown. */
+IpEndpoint socket_local(int fd);
+
+typedef struct SocketPacket {
+    IpEndpoint remote;
+    Timestamp received;
+    uint8_t bytes[NTP_PACKET_MAX];
+    size_t length; /* up to sizeof bytes */
+} SocketPacket;
+
+/* The next packet that waits. -EAGAIN: none; another error: what the network said about an earlier request
+ * (ECONNREFUSED...). A packet longer than `bytes` is cut, which no packet that we accept is. */
+int socket_receive(int fd, SocketPacket *ret) must_check_;
+
+/* The next transmit timestamp that waits, other messages of the error queue are dropped. -EAGAIN: none. */
+int socket_transmit_timestamp(int fd, Timestamp *ret) must_check_;

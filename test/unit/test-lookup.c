@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+
+/* Names that need no server: literals and "localhost". */
+
+#include "net/lookup.h"
+#include "unit.h"
+
+#define PATIENCE_US 10000000
+
+typedef struct Answers {
+    unsigned count, found;
+    uint32_t last_source;
+    IpAddress last;
+} Answers;
+
+static sd_event *event;
+
+static void on_answer(void *userdata, SourceId source, const IpAddress *addresses, size_t count)
+{
+    Answers *answers = userdata;
+
+    answers->count++;
+    answers->last_source = source.value;
+    if (count > 0) {
+        answers->found++;
+        answers->last = addresses[0];
+    }
+}
+
+static void wait_for(const Answers *answers, unsigned count)
+{
+    while (answers->count < count)
+        if (sd_event_run(event, PATIENCE_US) <= 0)
+            fail_msg("%u of %u questions were answered", answers->count, count);
+}
+
+static void test_literals(void **state)
+{
+    static const struct {
+        const char *text;
+        IpFamily only, family;
+        unsigned found;
+    } rows[] = {
+        {"127.0.0.1", IP_UNSPEC, IP_UNSPEC, 1},
+        {"::1", IP_UNSPEC, IP_UNSPEC, 1},
+        {"127.0.0.1", IP_UNSPEC, IP_V6, 0},
+        {"127.0.0.1", IP_V6, IP_UNSPEC, 0},
+        {"::1", IP_V6, IP_UNSPEC, 1},
+        {"::1", IP_V6, IP_V6, 1},
+        {"::1", IP_V6, IP_V4, 0},
+        {"127.0.0.1", IP_V6, IP_V4, 0},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        cleanup_(lookup_freep) Lookup *lookup = NULL;
+        Answers answers = {};
+        assert_int_equal(lookup_new(event, rows[i].only, on_answer, &answers, &lookup), 0);
+        lookup_ask(lookup, (SourceId) {5}, rows[i].family, rows[i].text);
+        /* At once: no thread, no loop. */
+        assert_int_equal(answers.count, 1);
+        assert_int_equal(answers.last_source, 5);
+        assert_int_equal(answers.found, rows[i].found);
+    }
+}
+
+static void test_name(void **state)
+{
+    cleanup_(lookup_freep) Lookup *lookup = NULL;
+    Answers answers = {};
+
+    (void) state;
+    assert_int_equal(lookup_new(event, IP_V4, on_answer, &answers, &lookup), 0);
+    for (unsigned i = 1; i <= 3; i++) { /* the thread ends and starts again */
+        lookup_ask(lookup, (SourceId) {i}, IP_UNSPEC, "localhost");
+        wait_for(&answers, i);
+        assert_int_equal(answers.last_source, i);
+        assert_int_equal(answers.found, i);
+        assert_int_equal(answers.last.family, IP_V4);
+        assert_int_equal(answers.last.bytes[0], 127);
+    }
+}
+
+static void test_each_question_once(void **state)
+{
+    cleanup_(lookup_freep) Lookup *lookup = NULL;
+    Answers answers = {};
+
+    (void) state;
+    assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+    for (unsigned i = 0; i < 3 * LOOKUP_QUEUE_MAX; i++)
+        lookup_ask(lookup, (SourceId) {i + 1}, IP_UNSPEC, "localhost");
+    wait_for(&answers, 3 * LOOKUP_QUEUE_MAX);
+    assert_int_equal(sd_event_run(event, 0), 0);
+    assert_int_equal(answers.count, 3 * LOOKUP_QUEUE_MAX);
+    assert_true(answers.found >= LOOKUP_QUEUE_MAX);
+}
+
+static void test_free_while_asking(void **state)
+{
+    Answers answers = {};
+
+    (void) state;
+    for (unsigned i = 0; i < 20; i++) {
+        Lookup *lookup = NULL;
+        assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+        lookup_ask(lookup, (SourceId) {1}, IP_UNSPEC, "localhost");
+        lookup_ask(lookup, (SourceId) {2}, IP_UNSPEC, "localhost");
+        lookup_free(lookup);
+    }
+    assert_int_equal(answers.count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_literals),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_each_question_once),
+        cmocka_unit_test(test_free_while_asking),
+    };
+
+    assert_true(sd_event_new(&event) >= 0);
+    int r = cmocka_run_group_tests_name("lookup", tests, NULL, NULL);
+    sd_event_unref(event);
+    return r;
+}
