@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The Timeball authors
+"""Fixtures. bus, network and timeballd are made once per test file and end with it."""
+
+import os
+import pathlib
+
+import pytest
+
+from harness import Bus, Daemon, Machine, Network, program, world
+from harness.machine import Unbootable
+
+
+def pytest_configure(config):
+    del config
+    if os.environ.get("TIMEBALL_INSIDE") != "1":
+        pytest.exit("start the system tests with test/system/run", returncode=2)
+    world.prepare()
+
+
+@pytest.fixture(scope="module")
+def bus():
+    """A system bus with polkitd."""
+    made = Bus()
+    yield made
+    made.stop()
+
+
+def network_with_chrony():
+    if not program("chronyd"):
+        pytest.skip("no chronyd: test/system/fetch-daemons could not fetch it")
+    return Network()
+
+
+@pytest.fixture(scope="module")
+def empty_network():
+    """A network without servers: network.server() adds one."""
+    made = network_with_chrony()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def network(empty_network):
+    """A network with three servers that are right, at 192.0.2.11 to 13."""
+    for _ in range(3):
+        empty_network.server()
+    return empty_network
+
+
+@pytest.fixture(scope="module")
+def timeballd(bus, network):
+    """The daemon on that bus, with these three servers, synchronised."""
+    daemon = Daemon(*(f"server {server.address} iburst minpoll 0 maxpoll 2" for server in network.servers), bus=bus)
+    daemon.synchronized()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def start_daemon():
+    """start_daemon(lines..., bus=bus): a daemon that ends with the test."""
+    started = []
+
+    def start(*lines, **options):
+        started.append(Daemon(*lines, **options))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.stop()
+
+
+@pytest.fixture
+def boot():
+    """boot(clock=..., enable=[...]): a lab machine that ends with the test."""
+    started = []
+    if not program("linux.uml"):
+        pytest.skip("no linux.uml: package user-mode-linux is not installed")
+
+    def start(**options):
+        try:
+            started.append(Machine(**options))
+        except Unbootable as reason:
+            pytest.skip(f"User-Mode Linux does not run here: {reason}")
+        return started[-1]
+
+    yield start
+    for machine in started:
+        machine.stop()
+
+
+@pytest.fixture(scope="module")
+def lab_network():
+    """A network whose servers lab machines reach: boot(**lab_network.port(1))."""
+    if not pathlib.Path("/dev/net/tun").exists():
+        pytest.skip("no /dev/net/tun: no network for lab machines")
+    made = network_with_chrony()
+    yield made
+    made.stop()

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The Timeball authors
+"""Pieces of the world for the system tests, each real: a system bus with polkitd, networks with Debian's
+chronyd as servers, the daemon, whole machines. test_harness.py shows each in use."""
+
+from .world import ROOT, Failed, Process, nobody, program, run, soon
+from .bus import Bus
+from .network import Network, Server
+from .daemon import Daemon
+from .machine import Machine
+
+__all__ = [
+    "ROOT", "Failed", "Process", "nobody", "program", "run", "soon",
+    "Bus", "Network", "Server", "Daemon", "Machine",
+]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The Timeball authors
+"""What the tests run in: private namespaces (made by test/system/run), the installed tree, processes, waiting."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+ROOT = pathlib.Path(os.environ.get("TIMEBALL_ROOT", "/")).resolve()
+DAEMONS = pathlib.Path(__file__).resolve().parents[3] / "build/daemons"
+STATE = pathlib.Path("/run/test")
+
+
+class Failed(AssertionError):
+    """A condition that never came, or a command that ended badly."""
+
+
+def soon(condition, limit=30, every=0.05, what=None):
+    """Calls condition() until what it returns is true, and returns that. Fails after limit seconds; an
+    exception of the condition counts as "not yet" and is shown then."""
+    end = time.monotonic() + limit
+    while True:
+        problem = value = None
+        try:
+            value = condition()
+            if value:
+                return value
+        except (AssertionError, KeyError, ValueError, IndexError, OSError, subprocess.SubprocessError) as error:
+            problem = error
+        if time.monotonic() > end:
+            name = what or getattr(condition, "__name__", "condition")
+            raise Failed(f"not within {limit} s: {name} (last: {problem or value!r})")
+        time.sleep(every)
+
+
+def program(name):
+    """Path of a program: of the installed tree, of the unpacked daemons, or of this machine."""
+    for base in (ROOT, DAEMONS):
+        for folder in ("usr/sbin", "usr/bin"):
+            path = base / folder / name
+            if path.exists():
+                return str(path)
+    return shutil.which(name)
+
+
+def resolve(command):
+    return [program(str(command[0])) or str(command[0])] + [str(word) for word in command[1:]]
+
+
+def run(*command, check=True, user=None, limit=60, env=None, stdin=None, prefix=()):
+    """Runs a command (as that user) and returns its CompletedProcess, with text in stdout and stderr."""
+    done = subprocess.run([*prefix, *as_user(user), *resolve(command)], capture_output=True, text=True, timeout=limit,
+                          env={**os.environ, **(env or {})}, input=stdin, check=False)
+    if check and done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def as_user(user):
+    if user is None:
+        return []
+    group = "nogroup" if user == "nobody" else user
+    return ["setpriv", "--reuid", user, "--regid", group, "--clear-groups"]
+
+
+def nobody(*command, **options):
+    """Runs a command without any privilege."""
+    return run(*command, user="nobody", **options)
+
+
+class Process:
+    """A process that runs beside the test, with what it says in a file."""
+
+    def __init__(self, name, command, user=None, netns=None, env=None):
+        STATE.mkdir(exist_ok=True)
+        self.name = name
+        self.log = STATE / f"{name}-{time.monotonic_ns()}.log"
+        words = as_user(user) + resolve(command)
+        if netns:
+            words = ["ip", "netns", "exec", netns] + words
+        with open(self.log, "wb") as log:
+            self.popen = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                          env={**os.environ, **(env or {})}, start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self, limit=20):
+        """Asks it to end, kills it if it does not, and returns its exit status."""
+        if self.alive():
+            self.popen.terminate()
+            try:
+                self.popen.wait(limit)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+        return self.popen.wait(limit)
+
+    def kill(self):
+        self.popen.kill()
+        return self.popen.wait(10)
+
+
+def mount_tmpfs(where, options="mode=755"):
+    run("mount", "-t", "tmpfs", "-o", options, "tmpfs", where)
+
+
+def prepare():
+    """Once per run: a /run of our own, the user of the daemon, and an interface lo that is up."""
+    if os.environ.get("TIMEBALL_INSIDE") != "1":
+        raise RuntimeError("start the system tests with test/system/run")
+    mount_tmpfs("/run")
+    STATE.mkdir()
+    STATE.chmod(0o755)
+    run("ip", "link", "set", "lo", "up")
+    for name, line in (("passwd", "timeball:x:64123:64123::/:/usr/sbin/nologin\n"), ("group", "timeball:x:64123:\n")):
+        text = pathlib.Path("/etc", name).read_text()
+        if "\ntimeball:" not in text:
+            copy = STATE / name
+            copy.write_text(text + line)
+            run("mount", "--bind", copy, f"/etc/{name}")
