@@ -40,8 +40,8 @@ static void test_copy_shares_nothing(void **state unused_)
         source.port = (uint16_t) (1000 + i);
         assert_int_equal(config_add_source(config, &source), 0);
     }
-    assert_int_equal(config_add_source_dir(config, "/a"), 0);
-    assert_int_equal(config_add_source_dir(config, "/b"), 0);
+    assert_int_equal(config_add_string(&config->source_dirs, "/a"), 0);
+    assert_int_equal(config_add_string(&config->source_dirs, "/b"), 0);
     assert_int_equal(config_set_string(&config->daemon.drift_file, "/drift"), 0);
     config->clock.log_change = 0.25;
 

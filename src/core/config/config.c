@@ -58,6 +58,13 @@ int config_new(Config **ret)
     return 0;
 }
 
+static void strings_free(char **strings)
+{
+    for (char **string = strings; string && *string; string++)
+        free(*string);
+    free(strings);
+}
+
 Config *config_free(Config *config)
 {
     if (!config)
@@ -66,9 +73,8 @@ Config *config_free(Config *config)
     free(config->daemon.drift_file);
     free(config->daemon.pid_file);
     free(config->daemon.user);
-    for (char **dir = config->source_dirs; dir && *dir; dir++)
-        free(*dir);
-    free(config->source_dirs);
+    strings_free(config->source_dirs);
+    strings_free(config->files);
     free(config);
     return NULL;
 }
@@ -96,18 +102,26 @@ static size_t strings_count(char *const *strings)
     return n;
 }
 
-int config_add_source_dir(Config *config, const char *path)
+int config_add_string(char ***list, const char *string)
 {
-    size_t n = strings_count(config->source_dirs);
-    char **dirs = realloc(config->source_dirs, (n + 2) * sizeof(*dirs));
+    size_t n = strings_count(*list);
+    char **strings = reallocarray(*list, n + 2, sizeof(*strings));
 
-    if (!dirs)
+    if (!strings)
         return -ENOMEM;
-    config->source_dirs = dirs;
-    dirs[n] = strdup(path);
-    if (!dirs[n])
-        return -ENOMEM;
-    dirs[n + 1] = NULL;
+    *list = strings;
+    strings[n + 1] = NULL;
+    strings[n] = strdup(string);
+    return strings[n] ? 0 : -ENOMEM;
+}
+
+static int copy_strings(char *const *from, char ***to)
+{
+    for (size_t i = 0; i < strings_count(from); i++) {
+        int r = config_add_string(to, from[i]);
+        if (r < 0)
+            return r;
+    }
     return 0;
 }
 
@@ -128,6 +142,20 @@ int config_add_source(Config *config, const SourceConfig *source)
     return 0;
 }
 
+void config_drop_source_files(Config *config)
+{
+    size_t kept = 0, files = strings_count(config->files);
+
+    for (size_t i = 0; i < config->source_count; i++)
+        if (config->sources[i].origin[0] == '\0')
+            config->sources[kept++] = config->sources[i];
+    config->source_count = kept;
+    for (; config->source_file_count > 0; config->source_file_count--, files--) {
+        free(config->files[files - 1]);
+        config->files[files - 1] = NULL;
+    }
+}
+
 static int copy_heap_parts(const Config *from, Config *to)
 {
     int r;
@@ -137,11 +165,12 @@ static int copy_heap_parts(const Config *from, Config *to)
         if (r < 0)
             return r;
     }
-    for (size_t i = 0; i < strings_count(from->source_dirs); i++) {
-        r = config_add_source_dir(to, from->source_dirs[i]);
-        if (r < 0)
-            return r;
-    }
+    r = copy_strings(from->source_dirs, &to->source_dirs);
+    if (r < 0)
+        return r;
+    r = copy_strings(from->files, &to->files);
+    if (r < 0)
+        return r;
     r = config_set_string(&to->daemon.drift_file, from->daemon.drift_file);
     if (r < 0)
         return r;
@@ -162,7 +191,7 @@ int config_copy(const Config *config, Config **ret)
     *copy = *config;
     copy->sources = NULL;
     copy->source_count = 0;
-    copy->source_dirs = NULL;
+    copy->source_dirs = copy->files = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
 
     r = copy_heap_parts(config, copy);

@@ -93,7 +93,9 @@ typedef struct Config {
     NetConfig net;
     DaemonConfig daemon;
     int32_t min_samples, max_samples; /* 1..64; for sources that do not say */
-    char **source_dirs;               /* sourcedir, NULL-terminated or NULL */
+    char **source_dirs;               /* sourcedir, in the order of precedence; NULL-terminated or NULL */
+    char **files;                     /* that were read, in this order; NULL-terminated or NULL */
+    size_t source_file_count;         /* of files: so many at the end are .sources files */
 } Config;
 
 /* A configuration with all defaults and no source. */
@@ -106,7 +108,12 @@ int config_copy(const Config *config, Config **ret) must_check_;
 
 /* Append a copy. */
 int config_add_source(Config *config, const SourceConfig *source) must_check_;
-int config_add_source_dir(Config *config, const char *path) must_check_;
+
+/* Appends a copy of string to one of the lists of strings. */
+int config_add_string(char ***list, const char *string) must_check_;
+
+/* Forgets what came from .sources files. */
+void config_drop_source_files(Config *config);
 
 /* Replaces a heap string of the Config by a copy of value; NULL unsets it. */
 int config_set_string(char **target, const char *value) must_check_;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The table of directives and options; see directives.h. A row of a supported word says where its value goes,
+ * what range it has and in which unit the file writes it. A directive that waits for its feature has a name
+ * only: when the feature comes, its row is filled in and the manual gains a paragraph (a test holds the two
+ * together). */
+
+#include "core/config/directives.h"
+
+#include <assert.h>
+
+#include "base/text.h"
+#include "core/config/config.h"
+#include "core/config/spelling.h"
+#include "core/config/words.h"
+
+/* Large enough for every sensible number, small enough that arithmetic with it stays finite. */
+#define HUGE_SECONDS 1e10
+#define HUGE_RATIO   1e6
+#define PPM          1e-6
+
+#define AT(member)    .offset = offsetof(Config, member)
+#define OF(member)    .offset = offsetof(SourceConfig, member)
+#define RANGE(lo, hi) .min = (lo), .max = (hi)
+#define CLAMPED_HIGH  .clamp_high = true
+#define CLAMPED       .clamp_low = true, .clamp_high = true
+#define LATER(word)                                                                                          \
+    {                                                                                                        \
+        .name = (word), .status = DIRECTIVE_LATER                                                            \
+    }
+#define OBSOLETE(word)                                                                                       \
+    {                                                                                                        \
+        .name = (word), .status = DIRECTIVE_OBSOLETE                                                         \
+    }
+
+// clang-format off
+const Directive DIRECTIVES[] = {
+    {"acquisitionport", .arguments = "PORT",
+     .fields = {{VALUE_INT32, AT(net.acquisition_port), RANGE(0, 65535)}}},
+    LATER("allow"),
+    LATER("authselectmode"),
+    {"bindacqaddress", .arguments = "ADDRESS", .form = FORM_ADDRESS},
+    {"bindacqdevice", .arguments = "INTERFACE",
+     .fields = {{VALUE_TEXT, AT(net.acquisition_device), RANGE(1, 15)}}},
+    LATER("bindaddress"),
+    {"bindcmdaddress", .arguments = "/", .form = FORM_ONLY},
+    LATER("bindcmddevice"),
+    LATER("binddevice"),
+    LATER("broadcast"),
+    LATER("clientloglimit"),
+    {"clockprecision", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(clock.precision), CLAMPED, RANGE(1e-9, 1)}}},
+    LATER("cmdallow"),
+    LATER("cmddeny"),
+    {"cmdport", .arguments = "0", .form = FORM_ONLY},
+    LATER("cmdratelimit"),
+    {"combinelimit", .arguments = "RATIO",
+     .fields = {{VALUE_DOUBLE, AT(selection.combine_limit), RANGE(0, HUGE_RATIO)}}},
+    OBSOLETE("commandkey"),
+    {"confdir", .arguments = "DIRECTORY...", .form = FORM_CONFDIR},
+    {"corrtimeratio", .arguments = "RATIO",
+     .fields = {{VALUE_DOUBLE, AT(clock.corr_time_ratio), RANGE(1e-3, HUGE_RATIO)}}},
+    LATER("deny"),
+    {"driftfile", .arguments = "FILE [interval SECONDS]", .form = FORM_DRIFTFILE},
+    {"dscp", .arguments = "CODE", .fields = {{VALUE_UINT8, AT(net.dscp), RANGE(0, 63)}}},
+    LATER("dumpdir"),
+    {"dumponexit", .status = DIRECTIVE_IGNORED},
+    LATER("fallbackdrift"),
+    OBSOLETE("generatecommandkey"),
+    LATER("hwclockfile"),
+    LATER("hwtimestamp"),
+    LATER("hwtstimeout"),
+    {"include", .arguments = "PATTERN", .form = FORM_INCLUDE},
+    LATER("initstepslew"),
+    LATER("keyfile"),
+    LATER("leapseclist"),
+    LATER("leapsecmode"),
+    LATER("leapsectz"),
+    OBSOLETE("linux_freq_scale"),
+    OBSOLETE("linux_hz"),
+    LATER("local"),
+    {"lock_all", .arguments = "", .fields = {{VALUE_FLAG, AT(daemon.lock_all)}}},
+    LATER("log"),
+    LATER("logbanner"),
+    {"logchange", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(clock.log_change), RANGE(0, HUGE_SECONDS)}}},
+    LATER("logdir"),
+    LATER("mailonchange"),
+    {"makestep", .arguments = "THRESHOLD LIMIT",
+     .fields = {{VALUE_DOUBLE, AT(clock.step_threshold), RANGE(-HUGE_SECONDS, HUGE_SECONDS)},
+                {VALUE_INT32, AT(clock.step_limit), RANGE(INT32_MIN, INT32_MAX)}}},
+    LATER("manual"),
+    {"maxchange", .arguments = "OFFSET START IGNORE",
+     .fields = {{VALUE_DOUBLE, AT(clock.max_change_offset), RANGE(0, HUGE_SECONDS)},
+                {VALUE_INT32, AT(clock.max_change_start), RANGE(0, INT32_MAX)},
+                {VALUE_INT32, AT(clock.max_change_ignore), RANGE(INT32_MIN, INT32_MAX)}}},
+    {"maxclockerror", .arguments = "PPM",
+     .fields = {{VALUE_DOUBLE, AT(clock.max_clock_error), RANGE(0, 1e5), .scale = PPM}}},
+    {"maxdistance", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(selection.max_distance), RANGE(0, HUGE_SECONDS)}}},
+    {"maxdrift", .arguments = "PPM",
+     .fields = {{VALUE_DOUBLE, AT(clock.max_drift), CLAMPED, RANGE(0, 1e5), .scale = PPM}}},
+    {"maxjitter", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(selection.max_jitter), RANGE(0, HUGE_SECONDS)}}},
+    LATER("maxntsconnections"),
+    {"maxsamples", .arguments = "SAMPLES",
+     .fields = {{VALUE_INT32, AT(max_samples), CLAMPED_HIGH, RANGE(0, 64)}}},
+    {"maxslewrate", .arguments = "PPM",
+     .fields = {{VALUE_DOUBLE, AT(clock.max_slew_rate), CLAMPED_HIGH, RANGE(0, 1e5), .scale = PPM}}},
+    {"maxstratum", .arguments = "STRATUM",
+     .fields = {{VALUE_INT32, AT(selection.max_stratum), RANGE(0, INT32_MAX)}}},
+    LATER("maxtxbuffers"),
+    {"maxupdateskew", .arguments = "PPM",
+     .fields = {{VALUE_DOUBLE, AT(clock.max_update_skew), RANGE(0, HUGE_RATIO), .scale = PPM}}},
+    {"minsamples", .arguments = "SAMPLES",
+     .fields = {{VALUE_INT32, AT(min_samples), CLAMPED_HIGH, RANGE(0, 64)}}},
+    {"minsources", .arguments = "SOURCES",
+     .fields = {{VALUE_INT32, AT(selection.min_sources), RANGE(1, INT32_MAX)}}},
+    {"minstratum", .arguments = "STRATUM",
+     .fields = {{VALUE_INT32, AT(selection.min_stratum), RANGE(0, INT32_MAX)}}},
+    LATER("nocerttimecheck"),
+    LATER("noclientlog"),
+    LATER("nosystemcert"),
+    LATER("ntpsigndsocket"),
+    LATER("ntsaeads"),
+    LATER("ntscachedir"),
+    LATER("ntsdumpdir"),
+    LATER("ntsntpserver"),
+    LATER("ntsport"),
+    LATER("ntsprocesses"),
+    LATER("ntsratelimit"),
+    LATER("ntsrefresh"),
+    LATER("ntsrotate"),
+    LATER("ntsservercert"),
+    LATER("ntsserverkey"),
+    LATER("ntstrustedcerts"),
+    LATER("opencommands"),
+    LATER("peer"),
+    {"pidfile", .arguments = "FILE", .fields = {{VALUE_STRING, AT(daemon.pid_file)}}},
+    {"pool", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
+    {"port", .arguments = "0", .form = FORM_ONLY},
+    LATER("ptpdomain"),
+    LATER("ptpport"),
+    LATER("ratelimit"),
+    LATER("refclock"),
+    {"refresh", .arguments = "SECONDS", .fields = {{VALUE_DOUBLE, AT(net.refresh), RANGE(0, INT32_MAX)}}},
+    {"reselectdist", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(selection.reselect_distance), RANGE(0, HUGE_SECONDS)}}},
+    LATER("rtcautotrim"),
+    LATER("rtcdevice"),
+    LATER("rtcfile"),
+    LATER("rtconutc"),
+    {"rtcsync", .arguments = "", .fields = {{VALUE_FLAG, AT(clock.rtc_sync)}}},
+    {"sched_priority", .arguments = "PRIORITY",
+     .fields = {{VALUE_INT32, AT(daemon.sched_priority), RANGE(0, 100)}}},
+    {"server", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
+    LATER("smoothtime"),
+    {"sourcedir", .arguments = "DIRECTORY...", .form = FORM_SOURCEDIR},
+    {"stratumweight", .arguments = "SECONDS",
+     .fields = {{VALUE_DOUBLE, AT(selection.stratum_weight), RANGE(0, HUGE_SECONDS)}}},
+    LATER("tempcomp"),
+    {"user", .arguments = "NAME", .fields = {{VALUE_STRING, AT(daemon.user)}}},
+    {NULL},
+};
+
+const OptionEntry SOURCE_OPTIONS[] = {
+    LATER("asymmetry"),
+    {"auto_offline", .arguments = "", .field = {VALUE_FLAG, OF(auto_offline)}},
+    {"burst", .arguments = "", .field = {VALUE_FLAG, OF(burst)}},
+    LATER("certset"),
+    LATER("copy"),
+    LATER("extfield"),
+    {"filter", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(filter), CLAMPED_HIGH, RANGE(0, 256)}},
+    {"iburst", .arguments = "", .field = {VALUE_FLAG, OF(iburst)}},
+    {"ipv4", .arguments = "", .field = {VALUE_IPV4, OF(family)}},
+    {"ipv6", .arguments = "", .field = {VALUE_IPV6, OF(family)}},
+    LATER("key"),
+    {"maxdelay", .arguments = "SECONDS", .field = {VALUE_DOUBLE, OF(max_delay), CLAMPED, RANGE(0, 1000)}},
+    {"maxdelaydevratio", .arguments = "RATIO",
+     .field = {VALUE_DOUBLE, OF(max_delay_dev_ratio), CLAMPED, RANGE(0, HUGE_RATIO)}},
+    {"maxdelayquant", .arguments = "PROBABILITY",
+     .field = {VALUE_DOUBLE, OF(max_delay_quantile), CLAMPED, RANGE(0.05, 0.95)}},
+    {"maxdelayratio", .arguments = "RATIO",
+     .field = {VALUE_DOUBLE, OF(max_delay_ratio), CLAMPED, RANGE(0, HUGE_RATIO)}},
+    {"maxpoll", .arguments = "LOG2", .field = {VALUE_POLL, OF(maxpoll), RANGE(-7, 24)}},
+    {"maxsamples", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(max_samples), CLAMPED_HIGH, RANGE(1, 64)}},
+    {"maxsources", .arguments = "SOURCES", .field = {VALUE_INT32, OF(max_sources), CLAMPED, RANGE(1, 16)}},
+    {"maxunreach", .arguments = "POLLS", .field = {VALUE_INT32, OF(max_unreach), RANGE(0, INT32_MAX)}},
+    LATER("mindelay"),
+    {"minpoll", .arguments = "LOG2", .field = {VALUE_POLL, OF(minpoll), RANGE(-7, 24)}},
+    {"minsamples", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(min_samples), CLAMPED_HIGH, RANGE(1, 64)}},
+    {"minstratum", .arguments = "STRATUM", .field = {VALUE_INT32, OF(min_stratum), RANGE(0, 15)}},
+    {"noselect", .arguments = "", .field = {VALUE_FLAG, OF(select.noselect)}},
+    LATER("nts"),
+    LATER("ntsport"),
+    {"offline", .arguments = "", .field = {VALUE_FLAG, OF(offline)}},
+    {"offset", .arguments = "SECONDS", .field = {VALUE_DOUBLE, OF(offset), RANGE(-HUGE_SECONDS, HUGE_SECONDS)}},
+    {"polltarget", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(poll_target), RANGE(1, INT32_MAX)}},
+    {"port", .arguments = "PORT", .field = {VALUE_UINT16, OF(port), RANGE(1, 65535)}},
+    {"prefer", .arguments = "", .field = {VALUE_FLAG, OF(select.prefer)}},
+    LATER("presend"),
+    {"require", .arguments = "", .field = {VALUE_FLAG, OF(select.require)}},
+    {"trust", .arguments = "", .field = {VALUE_FLAG, OF(select.trust)}},
+    LATER("version"),
+    LATER("xleave"),
+    {NULL},
+};
+// clang-format on
+
+static_assert(ELEMENTS(DIRECTIVES) == 100 + 1, "all keywords of chrony.conf");
+static_assert(ELEMENTS(SOURCE_OPTIONS) == 36 + 1, "all options of its sources");
+static_assert(sizeof(((NetConfig *) NULL)->acquisition_device) == 15 + 1, "bindacqdevice");
+
+const Directive *directive_find(const char *name)
+{
+    for (const Directive *d = DIRECTIVES; d->name; d++)
+        if (text_equal_ignore_case(d->name, name))
+            return d;
+    return NULL;
+}
+
+const OptionEntry *source_option_find(const char *name)
+{
+    for (const OptionEntry *o = SOURCE_OPTIONS; o->name; o++)
+        if (text_equal_ignore_case(o->name, name))
+            return o;
+    return NULL;
+}
+
+static void consider(const char *word, const char *candidate, size_t *distance, const char **nearest)
+{
+    size_t d = spelling_distance(word, candidate);
+
+    if (d < *distance) {
+        *distance = d;
+        *nearest = candidate;
+    }
+}
+
+const char *directive_nearest(const char *name)
+{
+    const char *nearest = NULL;
+    size_t distance = spelling_tolerance(name) + 1;
+
+    for (const Directive *d = DIRECTIVES; d->name; d++)
+        consider(name, d->name, &distance, &nearest);
+    return nearest;
+}
+
+const char *source_option_nearest(const char *name)
+{
+    const char *nearest = NULL;
+    size_t distance = spelling_tolerance(name) + 1;
+
+    for (const OptionEntry *o = SOURCE_OPTIONS; o->name; o++)
+        consider(name, o->name, &distance, &nearest);
+    return nearest;
+}
