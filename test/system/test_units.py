@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The Timeball authors
+"""What systemd makes of our units, users and folders."""
+
+import shutil
+
+import pytest
+
+from harness import ROOT, run
+
+UNITS = ROOT / "usr/lib/systemd/system"
+
+
+@pytest.mark.parametrize("unit, worst", [("timeball.service", 2.2), ("timeball-wait-sync.service", 1.0)])
+def test_exposure(unit, worst):
+    """The sandbox holds the budget of the design."""
+    said = run("systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={worst * 10:.0f}",
+               UNITS / unit)
+    exposure = float(said.stdout.split("Overall exposure level for")[1].split(":")[1].split()[0])
+    assert exposure <= worst
+
+
+def test_user_and_folders(tmp_path):
+    """sysusers makes the user, tmpfiles the folders that belong to it."""
+    (tmp_path / "etc").mkdir()
+    for kind in ("sysusers.d", "tmpfiles.d"):
+        (tmp_path / "usr/lib" / kind).mkdir(parents=True)
+        shutil.copy(ROOT / "usr/lib" / kind / "timeball.conf", tmp_path / "usr/lib" / kind)
+    run("systemd-sysusers", f"--root={tmp_path}", "timeball.conf")
+    entry = [line for line in (tmp_path / "etc/passwd").read_text().splitlines() if line.startswith("timeball:")]
+    assert len(entry) == 1 and entry[0].endswith("/usr/sbin/nologin")
+    run("systemd-tmpfiles", f"--root={tmp_path}", "--create", "timeball.conf")
+    user = int(entry[0].split(":")[2])
+    for folder in ("var/lib/timeball", "var/log/timeball"):
+        state = (tmp_path / folder).stat()
+        assert (state.st_uid, state.st_mode & 0o777) == (user, 0o750)
+
+
+def test_timedated_list():
+    """timedated takes each line that is no comment for the name of a unit."""
+    text = (ROOT / "usr/lib/systemd/ntp-units.d/40-timeball.list").read_text()
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == ["timeball.service"]
+
+
+@pytest.mark.lab
+def test_verify(boot):
+    """systemd finds nothing to complain about, documentation included, and the targets come in order."""
+    machine = boot()
+    units = "timeball.service timeball-wait-sync.service"
+    assert machine.said(f"cd /usr/lib/systemd/system && systemd-analyze verify {units}") == ""
+    after = machine.said("systemctl show -P Before timeball-wait-sync.service").split()
+    assert "time-sync.target" in after
+    assert "time-sync.target" not in machine.said("systemctl show -P Before timeball.service").split()
