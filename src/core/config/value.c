@@ -151,3 +151,23 @@ int value_store(Statement *statement, const ValueField *field, size_t i, void *b
     }
     return 0;
 }
+
+bool value_equal(const ValueField *field, const void *a, const void *b)
+{
+    const void *x = (const char *) a + field->offset, *y = (const char *) b + field->offset;
+
+    switch (field->type) {
+    case VALUE_NONE: return true;
+    case VALUE_FLAG: return *(const bool *) x == *(const bool *) y;
+    case VALUE_IPV4:
+    case VALUE_IPV6: return *(const IpFamily *) x == *(const IpFamily *) y;
+    case VALUE_INT32:
+    case VALUE_POLL: return *(const int32_t *) x == *(const int32_t *) y;
+    case VALUE_UINT16: return *(const uint16_t *) x == *(const uint16_t *) y;
+    case VALUE_UINT8: return *(const uint8_t *) x == *(const uint8_t *) y;
+    case VALUE_DOUBLE: return *(const double *) x == *(const double *) y;
+    case VALUE_TEXT: return text_equal(x, y);
+    case VALUE_STRING: return text_equal(*(char *const *) x, *(char *const *) y);
+    }
+    return true;
+}

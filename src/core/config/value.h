@@ -34,3 +34,6 @@ size_t value_word_count(ValueType type);
 /* Reads word i (ignored by types without a word) into the field of base. Returns 0 or -ENOMEM; a word that is
  * not right is reported and changes nothing. */
 int value_store(Statement *statement, const ValueField *field, size_t i, void *base) must_check_;
+
+/* The field has the same value in a and b. */
+bool value_equal(const ValueField *field, const void *a, const void *b);
