@@ -5,6 +5,7 @@
 /* The command line of timeballd: chronyd's letters with chronyd's meaning. */
 
 #include "base/address.h"
+#include "base/journal.h"
 #include "base/text.h"
 #include "core/engine.h"
 
@@ -15,15 +16,6 @@ typedef enum OptionsResult {
     OPTIONS_PRINT_CONFIG, /* -p */
     OPTIONS_WRONG,        /* the problem is told */
 } OptionsResult;
-
-/* Severities of -L. */
-typedef enum LogLevel {
-    LOG_LEVEL_DEBUG = -1,
-    LOG_LEVEL_INFO,
-    LOG_LEVEL_WARNING,
-    LOG_LEVEL_ERROR,
-    LOG_LEVEL_FATAL
-} LogLevel;
 
 /* Strings point into argv. */
 typedef struct Options {
