@@ -3,13 +3,14 @@
 """Pieces of the world for the system tests, each real: a system bus with polkitd, networks with Debian's
 chronyd as servers, the daemon, whole machines. test_harness.py shows each in use."""
 
-from .world import ROOT, Failed, Process, nobody, program, run, soon
+from . import world
+from .world import DAEMONS, ROOT, Failed, Process, nobody, program, run, soon
 from .bus import Bus
 from .network import Network, Server
 from .daemon import Daemon
 from .machine import Machine
 
 __all__ = [
-    "ROOT", "Failed", "Process", "nobody", "program", "run", "soon",
+    "DAEMONS", "ROOT", "Failed", "Process", "world", "nobody", "program", "run", "soon",
     "Bus", "Network", "Server", "Daemon", "Machine",
 ]

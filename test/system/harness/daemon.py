@@ -3,10 +3,9 @@
 """timeballd, watching the clock without touching it (-x): these tests share the clock of this machine."""
 
 import itertools
-import os
 import shutil
 
-from .world import STATE, Process, program, soon
+from .world import STATE, Process, soon
 
 COUNT = itertools.count(1)
 
@@ -30,14 +29,13 @@ class Daemon:
 
     def start(self):
         # the log folders and pid files of the defaults belong to an installed system
-        self.process = Process("timeballd", [program("timeballd"), "-x", "-d", "-f", self.configuration,
-                                             *self.options],
+        self.process = Process("timeballd", ["timeballd", "-x", "-d", "-f", self.configuration, *self.options],
                                user=self.user, env=self.env)
         if self.bus:
             soon(self.on_bus, what="org.timeball1 on the bus")
 
     def on_bus(self):
-        assert self.process.alive(), self.process.said()
+        self.process.expect_alive()
         return self.bus.has()
 
     def synchronized(self, limit=60):
@@ -56,5 +54,5 @@ class Daemon:
 
     def status(self):
         """{field: text} of /proc/PID/status."""
-        with open(f"/proc/{os.fspath(str(self.process.pid))}/status", encoding="ascii") as status:
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return dict(line.rstrip("\n").split(":\t", 1) for line in status)

@@ -7,7 +7,7 @@ machines, by tap devices."""
 import itertools
 import json
 
-from .world import STATE, Process, program, run, soon
+from .world import STATE, Process, run, soon
 
 COUNT = itertools.count(1)
 CLIENT, CLIENT6 = "192.0.2.1", "2001:db8::1"
@@ -38,13 +38,13 @@ class Server:
             self.teacher.start()
         path = self.folder / "chrony.conf"
         path.write_text("\n".join(self.lines) + "\n")
-        self.process = Process(f"chronyd-{self.address}", [program("chronyd"), "-x", "-d", "-u", "root", "-f", path],
+        self.process = Process(f"chronyd-{self.address}", ["chronyd", "-x", "-d", "-u", "root", "-f", path],
                                netns=self.netns)
         soon(self.answers, what=f"the server {self.address}")
 
     def answers(self):
         """It does, and says that it is synchronised."""
-        assert self.process.alive(), self.process.said()
+        self.process.expect_alive()
         done = run("chronyd", "-Q", "-t", "3", "-u", "root", "-f", "/dev/null", f"server {self.address} iburst maxsamples 1",
                    check=False, prefix=self.prefix())
         return "System clock wrong by" in done.stderr + done.stdout

@@ -46,7 +46,10 @@ def program(name):
 
 
 def resolve(command):
-    return [program(str(command[0])) or str(command[0])] + [str(word) for word in command[1:]]
+    path = program(str(command[0]))
+    if not path:
+        raise FileNotFoundError(f"{command[0]} is neither installed nor below {ROOT} or {DAEMONS}")
+    return [path] + [str(word) for word in command[1:]]
 
 
 def run(*command, check=True, user=None, limit=60, env=None, stdin=None, prefix=()):
@@ -70,6 +73,10 @@ def nobody(*command, **options):
     return run(*command, user="nobody", **options)
 
 
+class Gone(RuntimeError):
+    """A process that should run has ended: waiting is of no use."""
+
+
 class Process:
     """A process that runs beside the test, with what it says in a file."""
 
@@ -90,6 +97,11 @@ class Process:
 
     def alive(self):
         return self.popen.poll() is None
+
+    def expect_alive(self):
+        """Shows what it said if it has ended."""
+        if not self.alive():
+            raise Gone(f"{self.name} ended with status {self.popen.returncode}:\n{self.said()}")
 
     def said(self):
         return self.log.read_text(errors="replace")
