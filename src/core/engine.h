@@ -82,7 +82,16 @@ void engine_on_stepped(Engine *engine, bool ok, int64_t offset_ns, Now now);
 /* The kernel clock's frequency is not what we set: another program steers it. */
 void engine_on_interference(Engine *engine, double frequency, Now now);
 
+/* The daemon ends: takes the rest of a slew out of the clock, saves the drift, closes what is open. Drain the
+ * actions once more, then free. */
+void engine_stop(Engine *engine, Now now);
+
+/* All commands but RELOAD and RELOAD_SOURCES, which are the daemon's, and ADD_SOURCE, whose text the daemon
+ * has read by the parser first (engine_add_source()): COMMAND_NOT_ENABLED for these three. */
 CommandResult engine_apply(Engine *engine, const Command *command, Now now, CommandReply *ret);
+
+/* ADD_SOURCE. ret may be NULL. */
+CommandResult engine_add_source(Engine *engine, const SourceConfig *source, Now now, CommandReply *ret);
 
 bool engine_next_action(Engine *engine, Action *ret) must_check_;
 bool engine_next_event(Engine *engine, Event *ret) must_check_;

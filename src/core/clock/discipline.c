@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The discipline; see discipline.h.
+ *
+ * Frequency. An estimate already weighs all the samples that it stands on, so once it is as sure as what is
+ * known it is simply taken. Before that (first samples after a start with a drift file, or after all samples
+ * were dropped) the old frequency is the better one, and the two are mixed by their variances, the new one
+ * counting three times, so that an old frequency that has become wrong is left within some updates.
+ *
+ * Slew. What remains between kernel clock and model is pure error, so it is best taken out fast; but the
+ * estimate itself is noisy, and following its noise at a high rate makes the clock's frequency jump about.
+ * corrtimeratio is the compromise: a correction of one standard deviation may take that many update
+ * intervals, a larger one proportionally less. A slew that is not urgent ends when the next request is due,
+ * which saves a wake-up. */
+
+#include "core/clock/discipline.h"
+
+#include <math.h>
+
+#include "base/macros.h"
+
+#define WEIGHT_NEW 3.0
+/* corrtimeratio is felt as the area under the correction, of which a straight slew has half. */
+#define SLEW_AREA  0.5
+
+Discipline discipline_start(const ClockConfig *config, double frequency, double skew, bool restarted)
+{
+    return (Discipline) {
+        .frequency = CLAMP(frequency, -config->max_drift, config->max_drift),
+        .skew = isnan(skew) ? SKEW_UNKNOWN : skew,
+        .has_frequency = !isnan(skew),
+        .max_update_skew = config->max_update_skew,
+        .step_threshold = config->step_threshold,
+        .step_limit = restarted && config->step_limit > 0 ? 0 : config->step_limit,
+    };
+}
+
+void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, const ClockConfig *after)
+{
+    if (before->max_update_skew != after->max_update_skew)
+        discipline->max_update_skew = after->max_update_skew;
+    if (before->step_threshold != after->step_threshold || before->step_limit != after->step_limit) {
+        discipline->step_threshold = after->step_threshold;
+        discipline->step_limit = after->step_limit;
+    }
+}
+
+static bool change_refused(Discipline *discipline, const ClockConfig *config, double offset, bool *ret_end)
+{
+    bool armed = config->max_change_offset > 0 && (int64_t) discipline->updates >= config->max_change_start;
+
+    *ret_end = false;
+    if (!armed || fabs(offset) <= config->max_change_offset)
+        return false;
+    *ret_end = config->max_change_ignore >= 0 && discipline->changes_ignored >= config->max_change_ignore;
+    if (discipline->changes_ignored < INT32_MAX)
+        discipline->changes_ignored++;
+    return true;
+}
+
+static void update_frequency(Discipline *discipline, const ClockConfig *config, const Estimate *estimate,
+                             DisciplineDecision *decision)
+{
+    double old_variance = discipline->skew * discipline->skew;
+    double new_variance = estimate->frequency_sd * estimate->frequency_sd;
+    double weight = 1.0;
+
+    if (!estimate->has_frequency || !(estimate->frequency_sd < discipline->max_update_skew))
+        return;
+    if (new_variance > old_variance)
+        weight = WEIGHT_NEW * old_variance / (WEIGHT_NEW * old_variance + new_variance);
+
+    double frequency = discipline->frequency + weight * (estimate->frequency - discipline->frequency);
+    decision->residual_frequency = estimate->frequency - discipline->frequency;
+    decision->limited = fabs(frequency) > config->max_drift;
+    discipline->frequency = CLAMP(frequency, -config->max_drift, config->max_drift);
+    discipline->skew = sqrt(weight * new_variance + (1.0 - weight) * old_variance);
+    discipline->has_frequency = true;
+}
+
+static bool wants_step(const Discipline *discipline, const DisciplineInput *input, int64_t remaining_ns)
+{
+    if (input->step_always)
+        return true;
+    return discipline->step_limit != 0 && fabs((double) remaining_ns * 1e-9) > discipline->step_threshold;
+}
+
+void discipline_update(Discipline *discipline, const ClockConfig *config, const DisciplineInput *input,
+                       DisciplineDecision *ret)
+{
+    bool end;
+
+    *ret = (DisciplineDecision) {
+        .verdict = DISCIPLINE_SLEW,
+        .offset = cooked_diff(input->estimate.truth, input->cooked),
+        .remaining_ns = input->estimate.truth.ns - input->raw.ns,
+    };
+    if (change_refused(discipline, config, ret->offset, &end)) {
+        ret->verdict = end ? DISCIPLINE_END : DISCIPLINE_REFUSE;
+        return;
+    }
+    ret->wrong = fabs(ret->offset) > config->log_change;
+    update_frequency(discipline, config, &input->estimate, ret);
+    ret->frequency = discipline->frequency;
+    ret->skew = discipline->skew;
+    if (wants_step(discipline, input, ret->remaining_ns))
+        ret->verdict = DISCIPLINE_STEP;
+    if (input->counts) {
+        if (discipline->step_limit > 0)
+            discipline->step_limit--;
+        discipline->updates++;
+    }
+}
+
+Slew discipline_slew(const ClockConfig *config, const SlewInput *input)
+{
+    double rate_max = MIN(config->max_slew_rate, KERNEL_FREQUENCY_MAX - fabs(input->frequency));
+    double size = fabs(input->remaining);
+
+    if (size < 1e-9 || rate_max <= 0)
+        return (Slew) {.frequency = input->frequency};
+
+    double wanted = config->corr_time_ratio * SLEW_AREA * input->interval * input->offset_sd / size;
+    /* Something small, or something that would take about that long anyway, ends with the next request. */
+    double duration = CLAMP(wanted, SLEW_MIN, MAX(input->until_due, SLEW_MIN));
+    duration = MAX(duration, size / rate_max);
+    return (Slew) {
+        .frequency = input->frequency + input->remaining / duration,
+        .duration = duration,
+    };
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* What to do to the clock about an estimate: which frequency it gets, whether its offset is slewed or
+ * stepped, or refused. Decides only; engine.c turns a decision into actions. */
+
+#include "core/clock/clock.h"
+#include "core/config/config.h"
+#include "core/stats/source-stats.h"
+
+/* Largest frequency, slew included, that the kernel can be told (tick and frequency together). */
+#define KERNEL_FREQUENCY_MAX 0.1
+/* A slew takes at least that long, s. */
+#define SLEW_MIN             1.0
+/* Uncertainty of a frequency of which nothing is known. */
+#define SKEW_UNKNOWN         2000e-6
+
+typedef struct Discipline {
+    double frequency;       /* base: what the oscillator needs, by all that is known */
+    double skew;            /* of it */
+    bool has_frequency;     /* it was measured, or read from the drift file */
+    double max_update_skew; /* the present limits; commands change them */
+    double step_threshold;
+    int32_t step_limit;
+    uint32_t updates;        /* since start */
+    int32_t changes_ignored; /* by maxchange, in a row or not */
+} Discipline;
+
+/* frequency: what the kernel applies now, or what the drift file says. skew NaN: unknown. */
+Discipline discipline_start(const ClockConfig *config, double frequency, double skew, bool restarted);
+
+/* Takes over limits that were changed in the configuration. */
+void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, const ClockConfig *after);
+
+typedef enum DisciplineVerdict {
+    DISCIPLINE_SLEW = 0,
+    DISCIPLINE_STEP,
+    DISCIPLINE_REFUSE, /* maxchange */
+    DISCIPLINE_END,    /* maxchange, and it has ignored enough */
+} DisciplineVerdict;
+
+typedef struct DisciplineInput {
+    Estimate estimate;
+    CookedTime cooked; /* our model at estimate.time */
+    RawTime raw;       /* the kernel clock at estimate.time */
+    bool counts;       /* an update of the selected source: makestep and maxchange count it */
+    bool step_always;  /* -q */
+} DisciplineInput;
+
+typedef struct DisciplineDecision {
+    DisciplineVerdict verdict;
+    double offset;        /* s, estimate against the model */
+    int64_t remaining_ns; /* estimate against the kernel clock: to be slewed or stepped */
+    double frequency, skew;
+    double residual_frequency; /* estimate's frequency against the one that was in use */
+    bool limited;              /* the frequency was cut to maxdrift */
+    bool wrong;                /* the offset is above logchange */
+} DisciplineDecision;
+
+void discipline_update(Discipline *discipline, const ClockConfig *config, const DisciplineInput *input,
+                       DisciplineDecision *ret);
+
+typedef struct SlewInput {
+    double remaining; /* s, to be added */
+    double frequency; /* base */
+    double offset_sd; /* s, uncertainty of the estimate behind it */
+    double interval;  /* s, between updates */
+    double until_due; /* s, until the engine is called anyway; a slew that ends then costs no wake-up */
+} SlewInput;
+
+typedef struct Slew {
+    double frequency; /* to be set, base and slew */
+    double duration;  /* s, after which the base is to be set again; 0: nothing to slew */
+} Slew;
+
+Slew discipline_slew(const ClockConfig *config, const SlewInput *input);

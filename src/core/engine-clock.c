@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Selection, and what follows from it for the clock: sources -> candidates -> one estimate -> a decision of
+ * the discipline -> actions and reference.
+ *
+ * The clock is updated whenever one of the sources that are combined has a new sample; makestep and maxchange
+ * count only the samples of the selected one. */
+
+#include <math.h>
+
+#include "core/engine-internal.h"
+#include "core/ntp/reference-id.h"
+
+/* Until a source has that many samples, it is not selected, unless it may not keep that many. */
+#define SAMPLES_NEEDED  3
+/* A source that was asked so often in vain, or so often at all, is not waited for at the start. */
+#define START_MISSED    2
+#define START_ATTEMPTS  8
+/* What the kernel tells programs is refreshed that often, at the next request. */
+#define STATUS_INTERVAL 60.0
+/* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
+#define SLEW_REST       0.1
+
+uint32_t source_samples_needed(const Source *source)
+{
+    return (uint32_t) CLAMP(source->config.max_samples, 1, SAMPLES_NEEDED);
+}
+
+/* --- candidates --- */
+
+static bool may_still_start(const Source *source)
+{
+    uint32_t filter = (uint32_t) MAX(source->config.filter, 1);
+
+    return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
+           source->attempts < START_ATTEMPTS * filter &&
+           source_stats_count(source->stats) < source_samples_needed(source);
+}
+
+static LeapStatus leap_of(const Source *source)
+{
+    const NtpReport *report = &source->client.report;
+
+    if (!report->valid || report->stratum == 0 || report->stratum > 15)
+        return LEAP_UNSYNCHRONIZED;
+    return report->leap;
+}
+
+static void fill_roots(const Engine *engine, const Source *source, LocalTime at, SelectCandidate *c)
+{
+    SourceStatsReport stats;
+    double age = fmax(0, local_diff(at, source->last.time));
+    double rate = engine->config->clock.max_clock_error;
+
+    source_stats_report(source->stats, &stats);
+    c->oldest = local_add(c->newest, -stats.span);
+    if (!c->estimate.has_frequency)
+        rate += engine->discipline.skew;
+    c->standard_deviation = stats.standard_deviation;
+    c->root_delay = source->last.root_delay + fmin(source->last.peer_delay, stats.min_delay);
+    c->root_dispersion =
+        source->last.root_dispersion + source->last.peer_dispersion + c->estimate.offset_sd + rate * age;
+}
+
+static void fill_candidate(const Engine *engine, Source *source, LocalTime at, SelectCandidate *c)
+{
+    *c = (SelectCandidate) {
+        .id = source->id,
+        .options = source->select,
+        .kind = source->config.kind,
+        .stratum = (uint8_t) MAX(source->last.stratum, source->config.min_stratum),
+        .leap = leap_of(source),
+        .samples = source_stats_count(source->stats),
+        .samples_needed = source_samples_needed(source),
+        .reachable = source->poll.reach != 0,
+        .may_still_start = may_still_start(source),
+        .unreachable_run = source->poll.missed_run,
+        .max_unreach = source->config.max_unreach,
+        .updated = source->updated,
+        .memory = &source->memory,
+    };
+    if (!source->has_last || !source_stats_estimate(source->stats, at, &c->estimate))
+        return;
+    c->has_samples = true;
+    c->newest = source_stats_newest(source->stats)->time;
+    fill_roots(engine, source, at, c);
+}
+
+/* --- what selection has changed --- */
+
+static bool is_bad(SourceState state)
+{
+    return state == STATE_FALSETICKER || state == STATE_TOO_DISTANT || state == STATE_BAD_STRATUM ||
+           state == STATE_JITTERY;
+}
+
+static void note_outcomes(Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        SourceState before = source->outcome.state;
+
+        source->outcome = engine->outcomes[i];
+        if (source->updated)
+            source->bad_updates = is_bad(source->outcome.state) ? source->bad_updates + 1 : 0;
+        if (source->outcome.state == before)
+            continue;
+        Event *event = engine_emit(engine, EVENT_STATE_CHANGED, source);
+        event->value = source->outcome.value;
+        event->limit = source->outcome.limit;
+        event->agreeing = engine->selection.agreeing;
+        event->candidates = engine->selection.candidates;
+    }
+}
+
+/* Why nothing is selected, from the sources' side where selection cannot know it. */
+static ClockReason reason_of_failure(const Engine *engine)
+{
+    size_t resolved = 0, online = 0, answered = 0, starting = 0;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        resolved += source_is_resolved(source);
+        online += source->online;
+        answered += source->client.report.valid;
+        starting += may_still_start(source) || (source->online && source->lookup.asked);
+    }
+    if (engine->source_count == 0)
+        return CLOCK_NO_SOURCES;
+    if (online == 0)
+        return CLOCK_ALL_OFFLINE;
+    if (engine->refused)
+        return CLOCK_EXCESSIVE;
+    if (engine->disrupted)
+        return CLOCK_DISRUPTED;
+    if (answered == 0 && starting > 0)
+        return CLOCK_STARTING;
+    if (resolved == 0)
+        return CLOCK_UNRESOLVED;
+    if (answered == 0)
+        return CLOCK_NO_RESPONSE;
+    return engine->selection.reason == CLOCK_SYNCHRONIZED ? CLOCK_NO_SELECTABLE : engine->selection.reason;
+}
+
+static void lose_reference(Engine *engine, ClockReason reason)
+{
+    ClockReason before = engine->reference.reason;
+    bool lost = reference_lose(&engine->reference, reason);
+    bool news = lost || before != reason;
+
+    if (news &&
+        (reason == CLOCK_NO_SELECTABLE || reason == CLOCK_NO_MAJORITY || reason == CLOCK_NOT_ENOUGH)) {
+        Event *event = engine_emit(engine, EVENT_SELECTION_FAILED, NULL);
+        event->reason = reason;
+        event->agreeing = engine->selection.agreeing;
+        event->candidates = engine->selection.candidates;
+    }
+    if (lost) {
+        engine_emit(engine, EVENT_UNSYNCHRONIZED, NULL)->reason = reason;
+        engine_set_status(engine);
+    }
+    if (news)
+        engine_emit(engine, EVENT_CLOCK_UPDATED, NULL)->reason = reason;
+}
+
+/* --- actions on the clock --- */
+
+void engine_set_frequency(Engine *engine, double frequency)
+{
+    if (!engine_steers(engine))
+        return;
+    action_queue_push(&engine->actions, ACTION_SET_FREQUENCY)->frequency.frequency =
+        CLAMP(frequency, -KERNEL_FREQUENCY_MAX, KERNEL_FREQUENCY_MAX);
+}
+
+void engine_step(Engine *engine, int64_t offset_ns)
+{
+    engine->step_pending = true;
+    engine->step_offset = (double) offset_ns * 1e-9;
+    engine->slew_deadline = MONO_UNSET;
+    engine_set_frequency(engine, engine->discipline.frequency);
+    action_queue_push(&engine->actions, ACTION_STEP)->step.offset_ns = offset_ns;
+}
+
+void engine_set_status(Engine *engine)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+    double remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9;
+
+    if (!engine_steers(engine))
+        return;
+    Action *action = action_queue_push(&engine->actions, ACTION_SET_STATUS);
+    action->status.synchronized = engine->reference.synchronized;
+    action->status.leap = reference_leap_today(&engine->reference, clock_to_cooked(&engine->clock, at));
+    action->status.max_error = reference_max_error(&engine->reference, at, remaining);
+    action->status.est_error = engine->reference.was_updated ? fabs(remaining) + engine->slew_sd : INFINITY;
+    engine->last_status = engine->now.mono;
+}
+
+void engine_save_drift(Engine *engine)
+{
+    if (!engine_steers(engine) || !engine->discipline.has_frequency)
+        return;
+    Action *action = action_queue_push(&engine->actions, ACTION_SAVE_DRIFT);
+    action->drift.frequency_ppm = -engine->discipline.frequency * 1e6;
+    action->drift.skew_ppm = engine->discipline.skew * 1e6;
+    engine->last_drift = engine->now.mono;
+}
+
+/* Seconds until a request is due anyway. */
+static double until_request(const Engine *engine)
+{
+    MonoTime due = MONO_UNSET;
+
+    for (size_t i = 0; i < engine->source_count; i++)
+        due = mono_earliest(due, engine->sources[i]->poll_deadline);
+    return mono_is_set(due) ? fmax(0, mono_diff(due, engine->now.mono)) : 0;
+}
+
+static void begin_slew(Engine *engine)
+{
+    SlewInput input = {
+        .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
+        .frequency = engine->discipline.frequency,
+        .offset_sd = engine->slew_sd,
+        .interval = engine->reference.update_interval,
+        .until_due = until_request(engine),
+    };
+    Slew slew = discipline_slew(&engine->config->clock, &input);
+
+    engine_set_frequency(engine, slew.frequency);
+    /* The kernel's own seconds pass at the slewed rate, and CLOCK_MONOTONIC with them. */
+    engine->slew_deadline =
+        slew.duration > 0 ? mono_add(engine->now.mono, slew.duration * (1.0 + slew.frequency)) : MONO_UNSET;
+}
+
+/* A slew ends. When the timer was late, or the kernel's rounding has added up, a rest is left to be slewed.
+ */
+void engine_slew_due(Engine *engine)
+{
+    double rest = fabs((double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9);
+
+    engine->slew_deadline = MONO_UNSET;
+    if (rest > SLEW_REST * engine->slew_sd)
+        begin_slew(engine);
+    else
+        engine_set_frequency(engine, engine->discipline.frequency);
+    if (mono_diff(engine->now.mono, engine->last_status) >= STATUS_INTERVAL)
+        engine_set_status(engine);
+}
+
+/* --- an update --- */
+
+static void tell_decision(Engine *engine, const DisciplineDecision *decision)
+{
+    if (decision->limited) {
+        Event *event = engine_emit(engine, EVENT_FREQUENCY_LIMITED, NULL);
+        event->value = decision->frequency;
+        event->limit = engine->config->clock.max_drift;
+    }
+    if (decision->wrong)
+        engine_emit(engine, EVENT_CLOCK_WRONG, NULL)->value = decision->offset;
+}
+
+static void refuse_change(Engine *engine, const DisciplineDecision *decision)
+{
+    bool fatal = decision->verdict == DISCIPLINE_END;
+    Event *event = engine_emit(engine, EVENT_CHANGE_REFUSED, NULL);
+
+    event->value = decision->offset;
+    event->limit = engine->config->clock.max_change_offset;
+    event->fatal = fatal;
+    engine->refused = true;
+    lose_reference(engine, CLOCK_EXCESSIVE);
+    if (fatal) {
+        action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
+        engine->ended = true;
+    }
+}
+
+static void update_reference(Engine *engine, const DisciplineDecision *decision)
+{
+    const SelectResult *selection = &engine->selection;
+    const Source *best = engine->sources[selection->best];
+    bool was_synchronized = engine->reference.synchronized;
+    ReferenceUpdate update = {
+        .source = best->id,
+        .name = best->name,
+        .address = best->remote.address,
+        .reference_id = reference_id_of(&best->remote.address),
+        .stratum = engine->candidates[selection->best].stratum,
+        .leap = selection->leap,
+        .root_delay = selection->root_delay,
+        .root_dispersion = selection->root_dispersion,
+        .offset = decision->offset,
+        .residual_frequency = decision->residual_frequency,
+        .skew = decision->skew,
+        .dispersion_rate = decision->skew + engine->config->clock.max_clock_error,
+        .local = selection->estimate.time,
+        .cooked = selection->estimate.truth,
+        .source_count = (uint32_t) selection->combined,
+    };
+
+    reference_update(&engine->reference, &update);
+    engine->disrupted = engine->refused = false;
+    if (!was_synchronized)
+        engine_emit(engine, EVENT_SYNCHRONIZED, NULL);
+    engine_emit(engine, EVENT_CLOCK_UPDATED, NULL);
+
+    LeapStatus leap = reference_leap_today(&engine->reference, update.cooked);
+    if (leap != engine->leap_told && leap != LEAP_NORMAL)
+        engine_emit(engine, EVENT_LEAP_PENDING, NULL)->leap = leap;
+    engine->leap_told = leap;
+}
+
+/* -q and -Q: the first update is the last. */
+static void finish_once(Engine *engine, const DisciplineDecision *decision)
+{
+    Event *event = engine_emit(engine, EVENT_INITIAL_OFFSET, NULL);
+
+    event->value = (double) decision->remaining_ns * 1e-9;
+    event->stepped = engine->setup.mode == ENGINE_SET_ONCE;
+    if (event->stepped)
+        return; /* ends when the step is done */
+    action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 0;
+    engine->ended = true;
+}
+
+static bool runs_once(const Engine *engine)
+{
+    return engine->setup.mode == ENGINE_SET_ONCE || engine->setup.mode == ENGINE_SHOW_ONCE;
+}
+
+static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
+{
+    const Estimate *estimate = &engine->selection.estimate;
+    DisciplineInput input = {
+        .estimate = *estimate,
+        .cooked = cooked,
+        .raw = engine->now.raw,
+        .counts = engine->candidates[engine->selection.best].updated,
+        .step_always = engine->setup.mode == ENGINE_SET_ONCE,
+    };
+    DisciplineDecision decision;
+
+    discipline_update(&engine->discipline, &engine->config->clock, &input, &decision);
+    if (decision.verdict == DISCIPLINE_REFUSE || decision.verdict == DISCIPLINE_END) {
+        refuse_change(engine, &decision);
+        return;
+    }
+    clock_set_model(&engine->clock, at, estimate->truth, decision.frequency);
+    engine->slew_sd = estimate->offset_sd;
+    tell_decision(engine, &decision);
+    update_reference(engine, &decision);
+    if (runs_once(engine))
+        finish_once(engine, &decision);
+    if (!engine_steers(engine) || engine->ended)
+        return;
+    if (decision.verdict == DISCIPLINE_STEP)
+        engine_step(engine, decision.remaining_ns);
+    else
+        begin_slew(engine);
+    engine_set_status(engine);
+    if (mono_diff(engine->now.mono, engine->last_drift) >= engine->config->daemon.drift_interval)
+        engine_save_drift(engine);
+}
+
+/* --- selection --- */
+
+static void note_selected(Engine *engine)
+{
+    const Source *best = engine->sources[engine->selection.best];
+
+    if (source_id_equal(best->id, engine->selected))
+        return;
+    engine->selected = best->id;
+    engine_emit(engine, EVENT_SELECTED, best);
+}
+
+static bool selection_is_news(const Engine *engine)
+{
+    if (!engine->reference.synchronized)
+        return true;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        SourceState state = engine->outcomes[i].state;
+        if (engine->candidates[i].updated && (state == STATE_SELECTED || state == STATE_COMBINED))
+            return true;
+    }
+    return false;
+}
+
+/* No source can bring the samples any more that -q or -Q wait for. */
+static bool once_is_hopeless(const Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        uint32_t missing = source_samples_needed(source) -
+                           MIN(source_stats_count(source->stats), source_samples_needed(source));
+        if (!source_is_resolved(source) && source->lookup.failures == 0)
+            return false;
+        if (source_is_resolved(source) && source->attempts + missing <= START_ATTEMPTS)
+            return false;
+    }
+    return true;
+}
+
+void engine_select(Engine *engine)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+    CookedTime cooked = clock_to_cooked(&engine->clock, at);
+
+    if (engine->step_pending || engine->ended)
+        return;
+    for (size_t i = 0; i < engine->source_count; i++)
+        fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
+    select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,
+               engine->outcomes, &engine->selection);
+    note_outcomes(engine);
+    for (size_t i = 0; i < engine->source_count; i++)
+        engine->sources[i]->updated = false;
+    if (engine->selection.selected) {
+        note_selected(engine);
+        if (selection_is_news(engine))
+            update_clock(engine, at, cooked);
+        return;
+    }
+    engine->selected = (SourceId) {0};
+    lose_reference(engine, reason_of_failure(engine));
+    if (runs_once(engine) && once_is_hopeless(engine)) {
+        action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
+        engine->ended = true;
+    }
+}
+
+/* --- what the world tells about the clock --- */
+
+void engine_on_frequency_set(Engine *engine, bool ok, RawTime when, double frequency)
+{
+    if (ok)
+        clock_on_frequency(&engine->clock, when, frequency);
+}
+
+void engine_on_stepped(Engine *engine, bool ok, int64_t offset_ns, Now now)
+{
+    engine->now = now;
+    engine->step_pending = false;
+    if (ok) {
+        clock_on_step(&engine->clock, now.raw, offset_ns);
+        engine->reference.step_count++;
+        engine_emit(engine, EVENT_STEPPED, NULL)->value = (double) offset_ns * 1e-9;
+    } else {
+        engine_emit(engine, EVENT_STEP_FAILED, NULL)->value = (double) offset_ns * 1e-9;
+    }
+    if (engine->setup.mode == ENGINE_SET_ONCE && !engine->ended) {
+        action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = ok ? 0 : 1;
+        engine->ended = true;
+        return;
+    }
+    begin_slew(engine);
+    engine_set_status(engine);
+    engine_emit(engine, EVENT_CLOCK_UPDATED, NULL);
+}
+
+/* Somebody else has changed the frequency: account for it, and set ours again. */
+void engine_on_interference(Engine *engine, double frequency, Now now)
+{
+    engine->now = now;
+    clock_on_frequency(&engine->clock, now.raw, frequency);
+    engine_emit(engine, EVENT_INTERFERENCE, NULL)->value = frequency;
+    if (engine_steers(engine) && !engine->ended)
+        begin_slew(engine);
+}
+
+/* Somebody else has stepped the clock, or the machine has slept: no old sample means anything any more. */
+void engine_on_jump(Engine *engine, int64_t jump_ns)
+{
+    engine_emit(engine, EVENT_DISRUPTED, NULL)->value = (double) jump_ns * 1e-9;
+    engine->disrupted = true;
+    if (mono_is_set(engine->slew_deadline))
+        engine_set_frequency(engine, engine->discipline.frequency);
+    engine->slew_deadline = MONO_UNSET;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        source_drop_samples(engine, source);
+        if (source->online && source_is_resolved(source))
+            source_start_polling(engine, source);
+    }
+    engine_select(engine);
+    engine_set_status(engine);
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* What the files of the engine share; nobody else includes it.
+ *
+ *   engine.c          entrances: timer, packets, what the world answers; deadline
+ *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
+ *   engine-poll.c     requests and answers of one source
+ *   engine-clock.c    selection, and what follows from it for the clock
+ *   engine-command.c  commands
+ *   engine-report.c   reports */
+
+#include "core/clock/clock.h"
+#include "core/clock/discipline.h"
+#include "core/clock/reference.h"
+#include "core/engine-queue.h"
+#include "core/engine.h"
+#include "core/ntp/client.h"
+#include "core/ntp/poll.h"
+#include "core/select/select.h"
+#include "core/stats/sample-filter.h"
+
+/* Wire timestamps are taken to be near the present, but a clock that starts in 1970 does not
+ * know the present: it is not before this (2026-01-01). ns since 1970. */
+#define ERA_PIVOT_MIN (INT64_C(1767225600) * NSEC_PER_SEC)
+
+typedef struct Source {
+    SourceId id;
+    char name[SOURCE_NAME_MAX]; /* unique */
+    SourceConfig config;        /* as it is now; commands change it */
+    SourceConfig line;          /* as it was given: what a new configuration is compared with */
+    bool commanded;             /* added by a command: a new configuration leaves it alone */
+    uint32_t pool;              /* members of a pool share it; 0: none */
+    bool tentative;             /* of a pool, and has not answered yet */
+    bool online;
+
+    IpEndpoint remote; /* address IP_UNSPEC: unresolved */
+    bool literal;      /* its name is an address */
+    struct {
+        MonoTime deadline; /* to ask (again); unset: not to be asked */
+        bool asked;        /* an answer is due */
+        uint32_t failures; /* in a row */
+        bool told;         /* EVENT_RESOLVE_FAILED was emitted */
+        bool replacing;    /* of a source that has an address, but a bad one */
+    } lookup;
+
+    Client client;
+    Poll poll;
+    MonoTime poll_deadline;     /* next request; unset: offline or unresolved */
+    MonoTime exchange_deadline; /* the open exchange is given up; unset: none */
+    MonoTime last_request;
+    uint32_t attempts;    /* requests since it came online, or lost its samples */
+    uint32_t bad_updates; /* selections in a row in which it was no good */
+
+    SourceStats *stats;
+    SampleFilter *filter; /* NULL: none */
+    bool has_last;
+    Sample last;             /* last good sample */
+    double measured_offset;  /* s, of it, by the clock of that time */
+    MonoTime last_good;      /* unset: never */
+    CookedTime last_receive; /* unset: never */
+
+    SelectOptions select; /* effective */
+    SelectMemory memory;
+    SelectOutcome outcome;
+    bool updated; /* a good sample since the last selection */
+} Source;
+
+struct Engine {
+    EngineSetup setup;
+    Config *config;
+    Now now; /* of the call that is running, or of the last one */
+
+    Clock clock;
+    Discipline discipline;
+    Reference reference;
+    MonoTime slew_deadline; /* the slew ends; unset: none runs */
+    double slew_sd;         /* s, uncertainty of what is being slewed */
+    bool disrupted;         /* the clock jumped, no update since */
+    bool refused;           /* maxchange refused the last update */
+    bool step_pending;      /* ACTION_STEP is out, its outcome not known */
+    double step_offset;     /* s, of it */
+    MonoTime last_status;   /* ACTION_SET_STATUS; unset: never */
+    MonoTime last_drift;    /* ACTION_SAVE_DRIFT, or the start */
+    LeapStatus leap_told;   /* by EVENT_LEAP_PENDING */
+    MonoTime next_refresh;  /* all names are looked up again; unset: never */
+    MonoTime next_replace;  /* of a bad source: not before */
+
+    Source **sources; /* in the order of their ids */
+    size_t source_count, source_capacity;
+    SelectCandidate *candidates; /* room for source_capacity */
+    SelectOutcome *outcomes;
+    SelectResult selection; /* of the last run */
+    SourceId selected;      /* 0: none */
+
+    uint32_t last_source, last_pool;
+    uint32_t last_exchange;
+    uint64_t noise; /* state of a generator for what needs no secrecy */
+    bool ended;     /* ACTION_EXIT is out */
+
+    ActionQueue actions;
+    EventQueue events;
+};
+
+/* engine.c */
+void engine_enter(Engine *engine, Now now);                               /* every entrance begins with it */
+Event *engine_emit(Engine *engine, EventKind kind, const Source *source); /* NULL: of no source */
+double engine_noise(Engine *engine);                                      /* 0 <= x < 1 */
+static inline bool engine_steers(const Engine *engine)
+{
+    return engine->setup.mode == ENGINE_STEER || engine->setup.mode == ENGINE_SET_ONCE;
+}
+
+/* engine-sources.c */
+Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool commanded, CommandReply *ret);
+void engine_remove(Engine *engine, Source *source);
+void engine_set_online(Engine *engine, Source *source, bool online);
+void engine_lookup_due(Engine *engine, Source *source);
+void engine_refresh(Engine *engine);
+void engine_pool_answered(Engine *engine, Source *source);
+void engine_replace_bad(Engine *engine);
+static inline bool source_is_resolved(const Source *source)
+{
+    return source->remote.address.family != IP_UNSPEC;
+}
+
+/* engine-poll.c */
+void source_start_polling(Engine *engine, Source *source);
+void source_stop_polling(Engine *engine, Source *source);
+void source_drop_samples(Engine *engine, Source *source);
+void source_poll_due(Engine *engine, Source *source);
+void source_exchange_due(Engine *engine, Source *source);
+void source_schedule(Engine *engine, Source *source, double seconds);
+void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
+
+/* engine-clock.c */
+void engine_select(Engine *engine);
+void engine_slew_due(Engine *engine);
+void engine_set_frequency(Engine *engine, double frequency);
+void engine_step(Engine *engine, int64_t offset_ns);
+void engine_on_jump(Engine *engine, int64_t jump_ns);
+void engine_set_status(Engine *engine);
+void engine_save_drift(Engine *engine);
+uint32_t source_samples_needed(const Source *source);

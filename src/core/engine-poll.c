@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Requests and answers of one source: when to ask, what an answer or its absence means for the source.
+ *
+ * At most one exchange is open for a source. It ends with the answer, or is given up when the answer could
+ * not be used any more, or when the next request is due. Each request ends in exactly one entry in the reach
+ * register. */
+
+#include <math.h>
+#include <string.h>
+
+#include "core/engine-internal.h"
+
+/* From coming online to the first request. */
+#define START_DELAY    0.2
+#define IBURST_GOOD    4
+#define IBURST_TOTAL   8
+#define BURST_MAX      4
+/* Requests at an interval are scattered over that part of it, so that clients do not march in step. */
+#define SCATTER        0.02
+/* Tries to find a time that is apart from the other sources' requests. */
+#define SEPARATE_TRIES 16
+#define LEAP_GUARD_NS  (5 * NSEC_PER_SEC)
+
+/* The next request goes out that many seconds from now, or a little later: apart from those of other sources.
+ */
+void source_schedule(Engine *engine, Source *source, double seconds)
+{
+    double scatter = 1.0 + SCATTER * (engine_noise(engine) - 0.5);
+    double apart = poll_separation(&source->poll);
+    MonoTime t = mono_add(engine->now.mono, fmax(seconds, 0) * scatter);
+    bool moved = true;
+
+    for (int tries = 0; moved && tries < SEPARATE_TRIES; tries++) {
+        moved = false;
+        for (size_t i = 0; i < engine->source_count; i++) {
+            const Source *other = engine->sources[i];
+            if (other == source || !mono_is_set(other->poll_deadline) ||
+                fabs(mono_diff(t, other->poll_deadline)) >= apart * (1 - 1e-6))
+                continue;
+            t = mono_add(other->poll_deadline, apart);
+            moved = true;
+        }
+    }
+    source->poll_deadline = t;
+}
+
+void source_start_polling(Engine *engine, Source *source)
+{
+    source->attempts = 0;
+    if (source->config.iburst)
+        poll_burst(&source->poll, IBURST_GOOD, IBURST_TOTAL);
+    source_schedule(engine, source, START_DELAY);
+}
+
+static void close_exchange(Engine *engine, Source *source)
+{
+    source->exchange_deadline = MONO_UNSET;
+    if (source->client.exchange.value == 0)
+        return;
+    action_queue_push(&engine->actions, ACTION_CLOSE)->close = source->client.exchange;
+    client_close(&source->client);
+}
+
+void source_stop_polling(Engine *engine, Source *source)
+{
+    close_exchange(engine, source);
+    poll_burst(&source->poll, 0, 0);
+    source->poll_deadline = MONO_UNSET;
+}
+
+void source_drop_samples(Engine *engine, Source *source)
+{
+    close_exchange(engine, source);
+    source_stats_reset(source->stats);
+    if (source->filter)
+        sample_filter_reset(source->filter);
+    source->has_last = false;
+    source->updated = false;
+    source->attempts = 0;
+}
+
+/* The exchange has brought nothing. */
+static void miss(Engine *engine, Source *source)
+{
+    poll_on_missed(&source->poll, &source->config, source_id_equal(engine->selected, source->id));
+    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+}
+
+void source_exchange_due(Engine *engine, Source *source)
+{
+    bool waiting = client_is_waiting(&source->client);
+
+    close_exchange(engine, source);
+    if (!waiting)
+        return;
+    miss(engine, source);
+    engine_select(engine);
+}
+
+static double last_delay(const Source *source)
+{
+    return source->has_last ? source->last.peer_delay : -1;
+}
+
+/* `burst`: more requests at this poll until one brings a good sample. */
+static void begin_poll_burst(Source *source)
+{
+    int rise = source->poll.poll - source->config.minpoll;
+
+    if (source->config.burst && !poll_in_burst(&source->poll) && rise > 0)
+        poll_burst(&source->poll, 1, rise >= 2 ? BURST_MAX : 1 << rise);
+}
+
+static void send_request(Engine *engine, Source *source)
+{
+    Action *action = action_queue_push(&engine->actions, ACTION_SEND);
+    ExchangeId exchange = {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
+    uint64_t secret = 0;
+
+    engine->setup.random(engine->setup.random_userdata, &secret, sizeof(secret));
+    action->send.exchange = exchange;
+    action->send.remote = source->remote;
+    action->send.local = source->remote.address.family == IP_V4 ? engine->config->net.acquisition_v4
+                                                                : engine->config->net.acquisition_v6;
+    action->send.length = NTP_HEADER_SIZE;
+    client_request(&source->client, exchange, secret, source->poll.poll, action->send.bytes);
+}
+
+void source_poll_due(Engine *engine, Source *source)
+{
+    source_exchange_due(engine, source);
+    if (!source_is_resolved(source) || (!source->online && !poll_in_burst(&source->poll))) {
+        source->poll_deadline = MONO_UNSET;
+        return;
+    }
+    begin_poll_burst(source);
+    send_request(engine, source);
+    source->attempts++;
+    source->last_request = engine->now.mono;
+    source->exchange_deadline =
+        mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
+    poll_on_sent(&source->poll);
+    source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)));
+}
+
+/* The answer may have changed the interval, or ended the burst: the next request counts from the last one. */
+static void reschedule(Engine *engine, Source *source)
+{
+    double since = mono_diff(engine->now.mono, source->last_request);
+
+    if (!source->online && !poll_in_burst(&source->poll)) {
+        source->poll_deadline = MONO_UNSET;
+        return;
+    }
+    source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)) - since);
+}
+
+/* Within some seconds of a leap second nobody knows who has applied it already. */
+static bool near_leap_second(const Engine *engine, CookedTime time)
+{
+    CookedTime earlier = {time.ns - LEAP_GUARD_NS};
+    int64_t of_day = time.ns % (86400 * NSEC_PER_SEC);
+
+    return reference_leap_today(&engine->reference, earlier) != LEAP_NORMAL &&
+           (of_day < LEAP_GUARD_NS || of_day > 86400 * NSEC_PER_SEC - LEAP_GUARD_NS);
+}
+
+static void take_sample(Engine *engine, Source *source, const Sample *sample)
+{
+    PollGood good = {
+        .error = NAN,
+        .expected = sample->peer_dispersion + sample->peer_delay / 2,
+    };
+    Estimate estimate;
+    Sample combined;
+
+    if (source_stats_estimate(source->stats, sample->time, &estimate) && estimate.has_frequency)
+        good.error = fabs(cooked_diff(sample->truth, estimate.truth));
+    source->last = *sample;
+    source->has_last = true;
+    source->last_good = engine->now.mono;
+    source->measured_offset = cooked_diff(sample->truth, clock_to_cooked(&engine->clock, sample->time));
+    source->client.report.offset = source->measured_offset;
+    if (!source->filter ||
+        sample_filter_add(source->filter, sample, engine->clock.model_frequency, &combined)) {
+        if (source_stats_add(source->stats, source->filter ? &combined : sample))
+            source->updated = true;
+    }
+    good.samples = source_stats_count(source->stats);
+    poll_on_good(&source->poll, &source->config, &good);
+}
+
+static ClientContext context_of(const Engine *engine, const Source *source)
+{
+    return (ClientContext) {
+        .config = &source->config,
+        .stats = source->stats,
+        .remote = source->remote,
+        .precision = engine->setup.precision,
+        .frequency = engine->clock.model_frequency,
+        .max_frequency_error = engine->discipline.skew + engine->config->clock.max_clock_error,
+        .own_stratum = reference_stratum(&engine->reference),
+        .own_reference_id = engine->reference.last.reference_id,
+        .own_root_delay = engine->reference.last.root_delay,
+        .own_reference = ntp_time_from_ns(engine->reference.last.cooked.ns),
+        .pivot_ns = MAX(engine->now.raw.ns, ERA_PIVOT_MIN),
+    };
+}
+
+/* What a finished exchange means for reachability and polling. */
+static void conclude(Engine *engine, Source *source, const ClientResult *result)
+{
+    if (result->verdict == PACKET_GOOD)
+        take_sample(engine, source, &result->sample);
+    else if (result->reached)
+        poll_on_refused(&source->poll, &source->config, result->verdict == PACKET_LOOP);
+    else
+        miss(engine, source);
+    if (result->verdict == PACKET_KISS_RATE) {
+        poll_on_kiss(&source->poll);
+        engine_emit(engine, EVENT_KISS_RATE, source);
+    }
+    if (result->reached) {
+        source->last_receive =
+            clock_to_cooked(&engine->clock, clock_to_local(&engine->clock, engine->now.raw));
+        engine_pool_answered(engine, source);
+    }
+    reschedule(engine, source);
+    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+}
+
+void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
+{
+    ClientContext context = context_of(engine, source);
+    ClientInput input = {
+        .exchange = packet->exchange,
+        .remote = packet->remote,
+        .local = packet->local,
+        .received = clock_to_local(&engine->clock, packet->received.time),
+        .received_origin = packet->received.origin,
+        .bytes = packet->bytes,
+        .length = packet->length,
+    };
+    ClientResult result;
+
+    client_on_packet(&source->client, &context, &input, &result);
+    if (!result.finished)
+        return;
+    if (result.verdict == PACKET_GOOD && near_leap_second(engine, result.sample.truth)) {
+        result.verdict = PACKET_LEAP_GUARD;
+        client_revoke(&source->client, PACKET_LEAP_GUARD);
+    }
+    close_exchange(engine, source);
+    conclude(engine, source, &result);
+    engine_select(engine);
+}

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The list of sources: who is in it, under which name, with which address.
+ *
+ * A server is one source, a pool up to 16: twice as many as wanted are made at once, tentative and without
+ * addresses; one look-up serves all of them; when as many as wanted have answered, those that have not are
+ * let go. Ids are never used again and only grow, so the list is always in their order. */
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/engine-internal.h"
+
+#define SOURCES_MAX      65536
+#define POOL_MEMBERS_MAX 16
+/* Names are looked up again after 7 * 2^n seconds. */
+#define LOOKUP_BASE      7
+#define LOOKUP_EXP_MIN   2U
+#define LOOKUP_EXP_MAX   9U
+/* A source that was no good that often in a row is replaced, if its name has another address. */
+#define BAD_UPDATES      4
+#define BAD_MISSED       8
+/* After a replacement the next one waits up to that long, s. */
+#define REPLACE_HOLD     3584.0
+
+Source *engine_find(const Engine *engine, SourceId id)
+{
+    size_t low = 0, high = engine->source_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        Source *source = engine->sources[middle];
+        if (source->id.value == id.value)
+            return source;
+        if (source->id.value < id.value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static bool grow_to(void **array, size_t count, size_t size)
+{
+    void *grown = reallocarray(*array, count, size);
+
+    if (!grown)
+        return false;
+    *array = grown;
+    return true;
+}
+
+/* Makes room for one more in all that has a place for each source. */
+static bool reserve(Engine *engine)
+{
+    size_t capacity = engine->source_capacity > 0 ? engine->source_capacity * 2 : 8;
+
+    if (engine->source_count < engine->source_capacity)
+        return true;
+    if (!grow_to((void **) &engine->sources, capacity, sizeof(*engine->sources)) ||
+        !grow_to((void **) &engine->candidates, capacity, sizeof(*engine->candidates)) ||
+        !grow_to((void **) &engine->outcomes, capacity, sizeof(*engine->outcomes)))
+        return false;
+    engine->source_capacity = capacity;
+    return true;
+}
+
+static Source *source_free(Source *source)
+{
+    if (!source)
+        return NULL;
+    source_stats_free(source->stats);
+    sample_filter_free(source->filter);
+    free(source);
+    return NULL;
+}
+DEFINE_CLEANUP(Source, source_free)
+
+static Source *find_by_name(const Engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        if (text_equal(engine->sources[i]->name, name))
+            return engine->sources[i];
+    return NULL;
+}
+
+static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const IpEndpoint *remote = &engine->sources[i]->remote;
+        if (remote->port == port && ip_address_equal(&remote->address, address))
+            return true;
+    }
+    return false;
+}
+
+static int source_new(Engine *engine, const SourceConfig *line, const char *name, Source **ret)
+{
+    cleanup_(source_freep) Source *source = calloc(1, sizeof(*source));
+    SourceStatsConfig stats = {
+        .min_samples = line->min_samples,
+        .max_samples = line->max_samples,
+        .precision = engine->setup.precision,
+        .max_clock_error = engine->config->clock.max_clock_error,
+    };
+
+    if (!source)
+        return -ENOMEM;
+    int r = source_stats_new(&stats, &source->stats);
+    if (r < 0)
+        return r;
+    if (line->filter > 1) {
+        r = sample_filter_new((size_t) line->filter, &source->filter);
+        if (r < 0)
+            return r;
+    }
+    source->id.value = ++engine->last_source;
+    (void) text_copy(source->name, sizeof(source->name), name);
+    source->config = source->line = *line;
+    source->online = !line->offline;
+    source->select = line->select;
+    source->remote.port = line->port;
+    source->poll = poll_start(line);
+    source->lookup.deadline = source->poll_deadline = source->exchange_deadline = MONO_UNSET;
+    source->last_request = source->last_good = MONO_UNSET;
+    source->last_receive = COOKED_UNSET;
+    source->outcome = (SelectOutcome) {
+        .state = line->select.noselect ? STATE_NOSELECT : STATE_MISSING_SAMPLES,
+        .root_distance = NAN,
+        .low = NAN,
+        .high = NAN,
+        .value = NAN,
+        .limit = NAN,
+    };
+    client_reset(&source->client);
+    *ret = TAKE_PTR(source);
+    return 0;
+}
+
+static void set_address(Engine *engine, Source *source, const IpAddress *address)
+{
+    source->remote.address = *address;
+    client_reset(&source->client);
+    source_drop_samples(engine, source);
+    source->poll = poll_start(&source->config);
+    source->memory = (SelectMemory) {0};
+    source->bad_updates = 0;
+    source->last_good = MONO_UNSET;
+    if (source->online)
+        source_start_polling(engine, source);
+}
+
+static CommandResult insert_one(Engine *engine, const SourceConfig *line, const char *name,
+                                const IpAddress *literal, Source **ret)
+{
+    Source *source;
+
+    if (engine->source_count >= SOURCES_MAX)
+        return COMMAND_TOO_MANY;
+    if (find_by_name(engine, name))
+        return COMMAND_EXISTS;
+    if (!reserve(engine) || source_new(engine, line, name, &source) < 0)
+        return COMMAND_FAILED;
+    engine->sources[engine->source_count++] = source;
+    if (literal) {
+        source->literal = true;
+        set_address(engine, source, literal);
+    }
+    engine_emit(engine, EVENT_SOURCE_ADDED, source);
+    *ret = source;
+    return COMMAND_OK;
+}
+
+static CommandResult insert_pool(Engine *engine, const SourceConfig *line, bool commanded,
+                                 CommandReply *reply)
+{
+    int32_t members = MIN(2 * MAX(line->max_sources, 1), POOL_MEMBERS_MAX);
+    uint32_t pool = ++engine->last_pool;
+
+    for (int32_t i = 1; i <= members; i++) {
+        char name[SOURCE_NAME_MAX];
+        Text text = TEXT(name);
+        Source *source;
+
+        text_append(&text, line->name);
+        text_append_format(&text, "#%d", (int) i);
+        CommandResult result = insert_one(engine, line, name, NULL, &source);
+        if (result != COMMAND_OK)
+            return result;
+        source->pool = pool;
+        source->tentative = true;
+        source->commanded = commanded;
+        if (i == 1) {
+            source->lookup.deadline = engine->now.mono;
+            reply->source = source->id;
+        }
+    }
+    return COMMAND_OK;
+}
+
+static CommandResult insert_server(Engine *engine, const SourceConfig *line, bool commanded,
+                                   const IpAddress *literal, CommandReply *reply)
+{
+    Source *source;
+
+    if (literal && address_in_use(engine, literal, line->port))
+        return COMMAND_EXISTS;
+    CommandResult result = insert_one(engine, line, line->name, literal, &source);
+    if (result != COMMAND_OK)
+        return result;
+    source->commanded = commanded;
+    if (!literal)
+        source->lookup.deadline = engine->now.mono;
+    reply->source = source->id;
+    return COMMAND_OK;
+}
+
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool commanded, CommandReply *ret)
+{
+    CommandReply unused;
+    CommandReply *reply = ret ? ret : &unused;
+    IpAddress address;
+    bool literal = ip_address_parse(line->name, &address);
+    CommandResult result;
+
+    if (literal && line->family != IP_UNSPEC && address.family != line->family)
+        result = COMMAND_BAD_FAMILY;
+    else if (line->kind == SOURCE_POOL && !literal)
+        result = insert_pool(engine, line, commanded, reply);
+    else
+        result = insert_server(engine, line, commanded, literal ? &address : NULL, reply);
+    if (result != COMMAND_OK) {
+        Event *event = engine_emit(engine, EVENT_SOURCE_NOT_ADDED, NULL);
+        (void) text_copy(event->name, sizeof(event->name), line->name);
+        event->result = result;
+    }
+    return result;
+}
+
+/* The member that looks the pool's name up goes away: another one that has no address takes over. */
+static void hand_lookup_over(Engine *engine, const Source *leaving)
+{
+    if (leaving->pool == 0 || (!mono_is_set(leaving->lookup.deadline) && !leaving->lookup.asked))
+        return;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source != leaving && source->pool == leaving->pool && !source_is_resolved(source)) {
+            source->lookup.deadline = engine->now.mono;
+            return;
+        }
+    }
+}
+
+void engine_remove(Engine *engine, Source *source)
+{
+    size_t i = 0;
+
+    source_stop_polling(engine, source);
+    hand_lookup_over(engine, source);
+    while (engine->sources[i] != source)
+        i++;
+    engine->source_count--;
+    memmove(engine->sources + i, engine->sources + i + 1,
+            (engine->source_count - i) * sizeof(*engine->sources));
+    if (source_id_equal(engine->selected, source->id))
+        engine->selected = (SourceId) {0};
+    engine_emit(engine, EVENT_SOURCE_REMOVED, source);
+    source_free(source);
+}
+
+void engine_set_online(Engine *engine, Source *source, bool online)
+{
+    if (source->online == online)
+        return;
+    source->online = online;
+    if (online) {
+        if (source_is_resolved(source))
+            source_start_polling(engine, source);
+        else if (source->lookup.failures > 0 && mono_is_set(source->lookup.deadline))
+            source->lookup.deadline = engine->now.mono;
+    } else if (!poll_in_burst(&source->poll)) {
+        source_stop_polling(engine, source);
+    }
+    engine_emit(engine, online ? EVENT_SOURCE_ONLINE : EVENT_SOURCE_OFFLINE, source);
+    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+}
+
+/* --- names --- */
+
+void engine_lookup_due(Engine *engine, Source *source)
+{
+    Action *action = action_queue_push(&engine->actions, ACTION_RESOLVE);
+
+    source->lookup.deadline = MONO_UNSET;
+    source->lookup.asked = true;
+    action->resolve.source = source->id;
+    action->resolve.family = source->config.family;
+    (void) text_copy(action->resolve.name, sizeof(action->resolve.name), source->config.name);
+}
+
+static void retry_lookup(Engine *engine, Source *source)
+{
+    uint32_t exponent = MIN(LOOKUP_EXP_MIN + source->lookup.failures, LOOKUP_EXP_MAX);
+
+    source->lookup.failures++;
+    source->lookup.deadline = mono_add(engine->now.mono, LOOKUP_BASE * exp2(exponent));
+}
+
+static void fail_lookup(Engine *engine, Source *source)
+{
+    if (source_is_resolved(source))
+        return;
+    retry_lookup(engine, source);
+    if (source->lookup.told)
+        return;
+    source->lookup.told = true;
+    engine_emit(engine, EVENT_RESOLVE_FAILED, source);
+}
+
+/* Gives a source the first of the addresses, from `first` on and around, that nobody else has. */
+static bool assign_address(Engine *engine, Source *source, const IpAddress *addresses, size_t count,
+                           size_t first)
+{
+    for (size_t i = 0; i < count; i++) {
+        const IpAddress *address = &addresses[(first + i) % count];
+        IpAddress previous = source->remote.address;
+
+        if (address->family == IP_UNSPEC ||
+            (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
+            address_in_use(engine, address, source->remote.port))
+            continue;
+        bool replaced = previous.family != IP_UNSPEC;
+        set_address(engine, source, address);
+        source->lookup.failures = 0;
+        source->lookup.told = false;
+        engine_emit(engine, replaced ? EVENT_SOURCE_REPLACED : EVENT_SOURCE_RESOLVED, source)->previous =
+            previous;
+        engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+        return true;
+    }
+    return false;
+}
+
+static void assign_pool(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count)
+{
+    size_t first = (size_t) (engine_noise(engine) * (double) count);
+    Source *left = NULL;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source->pool != pool || source_is_resolved(source))
+            continue;
+        if (!assign_address(engine, source, addresses, count, first) && !left)
+            left = source;
+    }
+    /* Fewer addresses than members: another look-up may bring others. */
+    if (left)
+        retry_lookup(engine, left);
+}
+
+static bool has_address(const IpAddress *addresses, size_t count, const IpAddress *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ip_address_equal(&addresses[i], address))
+            return true;
+    return false;
+}
+
+/* A source that has an address was looked up again: to leave a bad one, or (refresh) to see whether its name
+ * still means the address that it has. */
+static void reassign(Engine *engine, Source *source, const IpAddress *addresses, size_t count)
+{
+    bool replacing = source->lookup.replacing;
+
+    source->lookup.replacing = false;
+    if (!replacing && has_address(addresses, count, &source->remote.address))
+        return;
+    size_t first = (size_t) (engine_noise(engine) * (double) count);
+    if (assign_address(engine, source, addresses, count, first))
+        engine->next_replace = mono_add(engine->now.mono, REPLACE_HOLD * engine_noise(engine));
+}
+
+void engine_on_resolved(Engine *engine, SourceId id, const IpAddress *addresses, size_t count, Now now)
+{
+    engine_enter(engine, now);
+    Source *source = engine_find(engine, id);
+    if (!source || !source->lookup.asked || engine->ended)
+        return;
+    source->lookup.asked = false;
+    if (count == 0)
+        fail_lookup(engine, source);
+    else if (source_is_resolved(source))
+        reassign(engine, source, addresses, count);
+    else if (source->pool != 0)
+        assign_pool(engine, source->pool, addresses, count);
+    else if (!assign_address(engine, source, addresses, count, 0))
+        fail_lookup(engine, source);
+    engine_select(engine);
+}
+
+void engine_refresh(Engine *engine)
+{
+    uint32_t pool = 0;
+
+    engine->next_refresh = engine->config->net.refresh > 0
+                               ? mono_add(engine->now.mono, engine->config->net.refresh)
+                               : MONO_UNSET;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        /* One look-up is enough for the members of a pool that have no address yet. */
+        bool shared = source->pool != 0 && source->pool == pool && !source_is_resolved(source);
+        if (source->literal || source->lookup.asked || shared)
+            continue;
+        if (!source_is_resolved(source))
+            pool = source->pool;
+        source->lookup.deadline = engine->now.mono;
+    }
+}
+
+/* --- pools --- */
+
+void engine_pool_answered(Engine *engine, Source *source)
+{
+    int32_t answered = 0;
+
+    if (!source->tentative)
+        return;
+    source->tentative = false;
+    for (size_t i = 0; i < engine->source_count; i++)
+        answered += engine->sources[i]->pool == source->pool && !engine->sources[i]->tentative;
+    if (answered < source->config.max_sources)
+        return;
+    for (size_t i = engine->source_count; i > 0; i--)
+        if (engine->sources[i - 1]->pool == source->pool && engine->sources[i - 1]->tentative)
+            engine_remove(engine, engine->sources[i - 1]);
+}
+
+static bool wants_replacement(const Source *source)
+{
+    return !source->literal && source_is_resolved(source) && !source->lookup.asked &&
+           !mono_is_set(source->lookup.deadline) && source->online &&
+           (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED);
+}
+
+void engine_replace_bad(Engine *engine)
+{
+    if (engine->now.mono.ns < engine->next_replace.ns)
+        return;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (!wants_replacement(source))
+            continue;
+        source->bad_updates = 0;
+        source->lookup.replacing = true;
+        source->lookup.deadline = engine->now.mono;
+        engine->next_replace = mono_add(engine->now.mono, REPLACE_HOLD * engine_noise(engine));
+        return;
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The engine's entrances: each takes the instant, looks whether the clock has jumped, and hands on to the
+ * part that is concerned. See engine-internal.h for who does what. */
+
+#include "core/engine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/engine-internal.h"
+
+/* Timestamps of packets further from the present than this are not believed. */
+#define TIMESTAMP_PAST   64.0
+#define TIMESTAMP_FUTURE 1.0
+
+Event *engine_emit(Engine *engine, EventKind kind, const Source *source)
+{
+    Event *event = event_queue_push(&engine->events, kind, source ? source->id : (SourceId) {0});
+
+    if (source) {
+        memcpy(event->name, source->name, sizeof(event->name));
+        event->address = source->remote.address;
+        event->state = source->outcome.state;
+    }
+    return event;
+}
+
+/* splitmix64 */
+double engine_noise(Engine *engine)
+{
+    uint64_t z = engine->noise += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double) ((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+static void start_clock(Engine *engine, Now now)
+{
+    const EngineSetup *setup = &engine->setup;
+    bool has_drift = isfinite(setup->drift_frequency) && isfinite(setup->drift_skew);
+    double frequency = has_drift ? setup->drift_frequency : setup->kernel_frequency;
+
+    engine->clock = clock_start(now, setup->kernel_frequency);
+    engine->discipline = discipline_start(&engine->config->clock, frequency,
+                                          has_drift ? setup->drift_skew : NAN, setup->restarted);
+    engine->reference = reference_start();
+    if (has_drift) {
+        Event *event = engine_emit(engine, EVENT_DRIFT_LOADED, NULL);
+        event->value = setup->drift_frequency;
+        event->limit = setup->drift_skew;
+        clock_set_model(&engine->clock, engine->clock.model_local, engine->clock.model_cooked,
+                        engine->discipline.frequency);
+        engine_set_frequency(engine, engine->discipline.frequency);
+    }
+    engine_set_status(engine);
+}
+
+int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine **ret)
+{
+    cleanup_(engine_freep) Engine *engine = calloc(1, sizeof(*engine));
+
+    if (!engine)
+        return -ENOMEM;
+    engine->setup = *setup;
+    engine->now = now;
+    engine->noise = setup->entropy;
+    engine->slew_deadline = engine->last_status = MONO_UNSET;
+    engine->last_drift = engine->next_replace = now.mono;
+    engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
+    int r = config_copy(config, &engine->config);
+    if (r < 0)
+        return r;
+    start_clock(engine, now);
+    for (size_t i = 0; i < config->source_count; i++) {
+        CommandResult result = engine_insert(engine, &config->sources[i], false, NULL);
+        if (result == COMMAND_FAILED)
+            return -ENOMEM;
+    }
+    engine_select(engine);
+    *ret = TAKE_PTR(engine);
+    return 0;
+}
+
+Engine *engine_free(Engine *engine)
+{
+    if (!engine)
+        return NULL;
+    while (engine->source_count > 0)
+        engine_remove(engine, engine->sources[engine->source_count - 1]);
+    free(engine->sources);
+    free(engine->candidates);
+    free(engine->outcomes);
+    config_free(engine->config);
+    free(engine);
+    return NULL;
+}
+
+void engine_enter(Engine *engine, Now now)
+{
+    engine->now = now;
+    int64_t jump = clock_check_jump(&engine->clock, now);
+    if (jump != 0)
+        engine_on_jump(engine, jump);
+}
+
+static bool is_due(const Engine *engine, MonoTime deadline)
+{
+    return mono_is_set(deadline) && deadline.ns <= engine->now.mono.ns;
+}
+
+void engine_on_timer(Engine *engine, Now now)
+{
+    engine_enter(engine, now);
+    if (engine->ended)
+        return;
+    if (is_due(engine, engine->slew_deadline))
+        engine_slew_due(engine);
+    if (is_due(engine, engine->next_refresh))
+        engine_refresh(engine);
+    /* The list may shrink on the way: a pool lets go of members. */
+    for (size_t i = engine->source_count; i > 0; i--) {
+        if (i > engine->source_count)
+            continue;
+        Source *source = engine->sources[i - 1];
+        if (!action_queue_has_room(&engine->actions))
+            break;
+        if (is_due(engine, source->lookup.deadline))
+            engine_lookup_due(engine, source);
+        if (is_due(engine, source->exchange_deadline))
+            source_exchange_due(engine, source);
+        if (is_due(engine, source->poll_deadline))
+            source_poll_due(engine, source);
+    }
+    engine_replace_bad(engine);
+}
+
+/* A timestamp that cannot be of this packet is replaced by the present. */
+static Timestamp believe(Timestamp timestamp, Now now)
+{
+    double age;
+
+    if (timestamp.time.ns == TIME_UNSET || timestamp.time.ns < now.raw.ns - 1000 * NSEC_PER_SEC ||
+        timestamp.time.ns > now.raw.ns + 1000 * NSEC_PER_SEC)
+        return (Timestamp) {now.raw, TIMESTAMP_DAEMON};
+    age = raw_diff(now.raw, timestamp.time);
+    if (age > TIMESTAMP_PAST || age < -TIMESTAMP_FUTURE)
+        return (Timestamp) {now.raw, TIMESTAMP_DAEMON};
+    return timestamp;
+}
+
+static Source *source_of_exchange(const Engine *engine, ExchangeId exchange)
+{
+    return engine_find(engine, (SourceId) {(uint32_t) (exchange.value >> 32)});
+}
+
+void engine_on_packet(Engine *engine, const Incoming *packet, Now now)
+{
+    Incoming believed = *packet;
+
+    engine_enter(engine, now);
+    Source *source = source_of_exchange(engine, packet->exchange);
+    if (!source || engine->ended)
+        return;
+    believed.received = believe(packet->received, now);
+    source_on_packet(engine, source, &believed);
+}
+
+void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddress local, Now now)
+{
+    engine_enter(engine, now);
+    Source *source = source_of_exchange(engine, exchange);
+    if (!source)
+        return;
+    sent = believe(sent, now);
+    (void) client_on_sent(&source->client, exchange, clock_to_local(&engine->clock, sent.time), sent.origin,
+                          local);
+}
+
+void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now now)
+{
+    (void) error;
+    engine_enter(engine, now);
+    Source *source = source_of_exchange(engine, exchange);
+    if (!source || source->client.exchange.value != exchange.value || engine->ended)
+        return;
+    source_exchange_due(engine, source);
+    if (source->config.auto_offline && source->online)
+        engine_set_online(engine, source, false);
+}
+
+bool engine_next_action(Engine *engine, Action *ret)
+{
+    return action_queue_pop(&engine->actions, ret);
+}
+
+bool engine_next_event(Engine *engine, Event *ret)
+{
+    return event_queue_pop(&engine->events, ret);
+}
+
+MonoTime engine_deadline(const Engine *engine)
+{
+    MonoTime deadline = mono_earliest(engine->slew_deadline, engine->next_refresh);
+
+    if (engine->ended)
+        return MONO_UNSET;
+    if (clock_suspects_jump(&engine->clock))
+        return engine->now.mono;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        deadline = mono_earliest(deadline, source->poll_deadline);
+        deadline = mono_earliest(deadline, source->exchange_deadline);
+        deadline = mono_earliest(deadline, source->lookup.deadline);
+    }
+    return deadline;
+}
+
+void engine_stop(Engine *engine, Now now)
+{
+    engine_enter(engine, now);
+    engine->ended = true;
+    for (size_t i = 0; i < engine->source_count; i++)
+        source_stop_polling(engine, engine->sources[i]);
+    if (mono_is_set(engine->slew_deadline))
+        engine_set_frequency(engine, engine->discipline.frequency);
+    engine->slew_deadline = MONO_UNSET;
+    engine_save_drift(engine);
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The client's side of one association; see client.h.
+ *
+ * A packet goes through a chain of judges, cheapest first; each either passes it on or names the verdict.
+ * What a packet may change grows on the way: before it is known to answer our request (test 2), nothing but
+ * counters; as long as it is not valid (test 7), nothing but the silence after a kiss-o'-death. */
+
+#include "core/ntp/client.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/ntp/reference-id.h"
+
+/* An answer with a larger root distance (delay / 2 + dispersion) is of no use (RFC 5905, MAXDISP). */
+#define ROOT_DISTANCE_MAX   16.0
+/* Largest difference of a late transmit timestamp from the early one; more, and it is of something else. */
+#define SENT_REFINEMENT_MAX NSEC_PER_SEC
+
+void client_reset(Client *client)
+{
+    *client = (Client) {.sent = LOCAL_UNSET};
+    client->report.reference_time = COOKED_UNSET;
+}
+
+void client_request(Client *client, ExchangeId exchange, uint64_t secret, int8_t poll,
+                    uint8_t ret[static NTP_HEADER_SIZE])
+{
+    NtpPacket request = {
+        .version = 4,
+        .mode = NTP_MODE_CLIENT,
+        .poll = poll,
+        .precision = 32, /* says nothing about us */
+        .transmit = {secret != 0 ? secret : 1},
+    };
+
+    client->exchange = exchange;
+    client->answered = false;
+    client->sent_as = request.transmit;
+    client->sent = LOCAL_UNSET;
+    client->sent_origin = TIMESTAMP_DAEMON;
+    ntp_packet_build(&request, ret);
+}
+
+bool client_on_sent(Client *client, ExchangeId exchange, LocalTime sent, TimestampOrigin origin,
+                    IpAddress local)
+{
+    bool first = client->sent.ns == TIME_UNSET;
+
+    if (exchange.value == 0 || exchange.value != client->exchange.value)
+        return false;
+    if (local.family != IP_UNSPEC)
+        client->report.local = local;
+    if (!first && (origin < client->sent_origin || llabs(sent.ns - client->sent.ns) > SENT_REFINEMENT_MAX))
+        return false;
+    if (first)
+        client->report.sent++;
+    if (origin == TIMESTAMP_KERNEL && client->sent_origin != TIMESTAMP_KERNEL)
+        client->report.kernel_sent++;
+    if (origin == TIMESTAMP_HARDWARE && client->sent_origin != TIMESTAMP_HARDWARE)
+        client->report.hardware_sent++;
+    client->sent = sent;
+    client->sent_origin = origin;
+    return true;
+}
+
+void client_revoke(Client *client, PacketVerdict verdict)
+{
+    client->report.good_received--;
+    client->report.verdicts[PACKET_GOOD]--;
+    client->report.verdicts[verdict]++;
+    client->report.last_verdict = verdict;
+}
+
+void client_close(Client *client)
+{
+    client->exchange.value = 0;
+    client->answered = false;
+    client->sent_as.value = 0;
+}
+
+/* Measured quantities of one exchange. */
+typedef struct Measurement {
+    Sample sample;
+    double response_time; /* s, that the server took */
+} Measurement;
+
+static void measure(const Client *client, const ClientContext *context, const ClientInput *input,
+                    const NtpPacket *packet, Measurement *ret)
+{
+    int64_t received = ntp_time_to_ns(packet->receive, context->pivot_ns);
+    int64_t transmitted = ntp_time_to_ns(packet->transmit, context->pivot_ns);
+    int64_t local_span = input->received.ns - client->sent.ns;
+    int64_t server_span = transmitted - received;
+    double interval = (double) local_span * 1e-9;
+    double server_precision = exp2(packet->precision);
+    double precision = context->precision + server_precision;
+    double delay = interval * (1.0 + context->frequency) - (double) server_span * 1e-9;
+
+    *ret = (Measurement) {
+        .sample =
+            {
+                .time = {client->sent.ns + local_span / 2},
+                .truth = cooked_add((CookedTime) {received + server_span / 2}, context->config->offset),
+                .peer_delay = fmax(delay, precision),
+                .peer_dispersion = precision + context->max_frequency_error * fabs(interval),
+                .root_delay = packet->root_delay,
+                .root_dispersion = packet->root_dispersion,
+                .stratum = packet->stratum,
+                .leap = packet->leap,
+            },
+        .response_time = (double) server_span * 1e-9,
+    };
+    /* A delay that is negative by more than the clocks' resolution is no delay: let test A see it. */
+    if (delay < -precision)
+        ret->sample.peer_delay = delay;
+}
+
+/* Tests A to D: a verdict for a valid answer, and the bits of the tests that it passes. */
+static PacketVerdict test_delay(const ClientContext *context, const Measurement *m, const NtpPacket *packet)
+{
+    const Sample *sample = &m->sample;
+
+    if (sample->peer_delay < 0 || m->response_time > CLIENT_RESPONSE_TIME_MAX ||
+        sample->peer_delay - sample->peer_dispersion > context->config->max_delay ||
+        exp2(packet->precision) > context->config->max_delay)
+        return PACKET_DELAY;
+    return PACKET_GOOD;
+}
+
+static PacketVerdict test_delay_ratio(const ClientContext *context, const Sample *sample)
+{
+    double limit = INFINITY;
+
+    if (context->config->max_delay_ratio >= 1.0)
+        limit = source_stats_delay_limit_ratio(context->stats, context->config->max_delay_ratio);
+    return sample->peer_delay - sample->peer_dispersion > limit ? PACKET_DELAY_RATIO : PACKET_GOOD;
+}
+
+static PacketVerdict test_delay_deviation(const ClientContext *context, const Sample *sample)
+{
+    const SourceConfig *config = context->config;
+    double limit = INFINITY;
+    Estimate estimate;
+
+    if (config->max_delay_quantile > 0)
+        limit = source_stats_delay_limit_quantile(context->stats, config->max_delay_quantile);
+    else if (config->max_delay_dev_ratio > 0 &&
+             source_stats_estimate(context->stats, sample->time, &estimate))
+        limit = source_stats_delay_limit_deviation(context->stats, config->max_delay_dev_ratio,
+                                                   cooked_diff(sample->truth, estimate.truth));
+    return sample->peer_delay - sample->peer_dispersion > limit ? PACKET_DELAY_DEVIATION : PACKET_GOOD;
+}
+
+static PacketVerdict test_loop(const Client *client, const ClientContext *context, const NtpPacket *packet)
+{
+    uint32_t own = reference_id_of(&client->report.local);
+
+    if (packet->stratum > 1 && own != 0 && packet->reference_id == own)
+        return PACKET_LOOP;
+    if (context->own_stratum > 1 && packet->stratum == context->own_stratum &&
+        packet->reference_id == context->own_reference_id && packet->root_delay == context->own_root_delay &&
+        packet->reference.value == context->own_reference.value)
+        return PACKET_LOOP;
+    return PACKET_GOOD;
+}
+
+/* Runs all of A to D, for the bits; the first that fails is the verdict. */
+static PacketVerdict judge_measurement(const Client *client, const ClientContext *context,
+                                       const Measurement *m, const NtpPacket *packet, uint16_t *tests)
+{
+    const struct {
+        PacketVerdict verdict;
+        uint16_t bit;
+    } results[] = {
+        {test_delay(context, m, packet), TEST_A},
+        {test_delay_ratio(context, &m->sample), TEST_B},
+        {test_delay_deviation(context, &m->sample), TEST_C},
+        {test_loop(client, context, packet), TEST_D},
+    };
+    PacketVerdict verdict = PACKET_GOOD;
+
+    for (size_t i = 0; i < ELEMENTS(results); i++) {
+        if (results[i].verdict == PACKET_GOOD)
+            *tests |= results[i].bit;
+        else if (verdict == PACKET_GOOD)
+            verdict = results[i].verdict;
+    }
+    return verdict;
+}
+
+/* Is it an answer at all, from whom we asked, to what we asked? */
+static PacketVerdict judge_frame(const Client *client, const ClientContext *context, const ClientInput *input,
+                                 NtpPacket *ret_packet)
+{
+    if (!ntp_packet_parse(input->bytes, input->length, ret_packet))
+        return PACKET_MALFORMED;
+    if (ret_packet->version != 4)
+        return PACKET_BAD_VERSION;
+    if (ret_packet->mode != NTP_MODE_SERVER)
+        return PACKET_BAD_MODE;
+    if (!ip_address_equal(&input->remote.address, &context->remote.address) ||
+        input->remote.port != context->remote.port)
+        return PACKET_WRONG_ADDRESS;
+    if (client->exchange.value == 0 || input->exchange.value != client->exchange.value ||
+        client->sent.ns == TIME_UNSET)
+        return PACKET_UNEXPECTED;
+    return PACKET_GOOD;
+}
+
+/* Tests 1 to 3: does it repeat the secret, and only once? */
+static PacketVerdict judge_origin(const Client *client, const NtpPacket *packet, uint16_t *tests)
+{
+    bool fresh = packet->transmit.value != client->last_transmit.value || packet->transmit.value == 0;
+    bool ours = client->sent_as.value != 0 && packet->origin.value == client->sent_as.value;
+    bool timed = packet->receive.value != 0 && packet->transmit.value != 0;
+
+    *tests |= (uint16_t) ((fresh ? TEST_1 : 0) | (ours ? TEST_2 : 0) | (timed ? TEST_3 : 0));
+    if (!fresh)
+        return PACKET_DUPLICATE;
+    if (!ours)
+        return PACKET_BOGUS_ORIGIN;
+    if (client->answered)
+        return PACKET_UNEXPECTED;
+    /* A kiss-o'-death needs no times. */
+    if (packet->leap == LEAP_UNSYNCHRONIZED && packet->stratum == 0)
+        return packet->reference_id == NTP_KISS_RATE ? PACKET_KISS_RATE : PACKET_KISS_OTHER;
+    if (!timed)
+        return PACKET_NO_TIMESTAMP;
+    return PACKET_GOOD;
+}
+
+/* Tests 5 to 7: what the server says of itself. */
+static PacketVerdict judge_server(const ClientContext *context, const NtpPacket *packet, uint16_t *tests)
+{
+    bool synchronized = packet->leap != LEAP_UNSYNCHRONIZED && packet->stratum >= 1 && packet->stratum <= 15;
+    bool contradicts = ntp_time_to_ns(packet->transmit, context->pivot_ns) <
+                       ntp_time_to_ns(packet->receive, context->pivot_ns);
+    bool near = packet->root_delay / 2 + packet->root_dispersion < ROOT_DISTANCE_MAX && !contradicts;
+
+    *tests |= (uint16_t) (TEST_5 | (synchronized ? TEST_6 : 0) | (near ? TEST_7 : 0));
+    if (!synchronized)
+        return PACKET_UNSYNCHRONIZED;
+    if (!near)
+        return PACKET_ROOT_DISTANCE;
+    return PACKET_GOOD;
+}
+
+static void fill_report(NtpReport *report, const ClientContext *context, const ClientInput *input,
+                        const NtpPacket *packet)
+{
+    report->valid = true;
+    report->leap = packet->leap;
+    report->version = packet->version;
+    report->mode = packet->mode;
+    report->stratum = packet->stratum;
+    report->poll = packet->poll;
+    report->precision = packet->precision;
+    report->root_delay = packet->root_delay;
+    report->root_dispersion = packet->root_dispersion;
+    report->reference_id = packet->reference_id;
+    report->reference_time = packet->reference.value != 0
+                                 ? (CookedTime) {ntp_time_to_ns(packet->reference, context->pivot_ns)}
+                                 : COOKED_UNSET;
+    report->receive_origin = input->received_origin;
+    if (input->local.family != IP_UNSPEC)
+        report->local = input->local;
+}
+
+static PacketVerdict judge(Client *client, const ClientContext *context, const ClientInput *input,
+                           ClientResult *ret)
+{
+    NtpReport *report = &client->report;
+    uint16_t tests = 0;
+    NtpPacket packet;
+    Measurement m;
+
+    PacketVerdict verdict = judge_frame(client, context, input, &packet);
+    if (verdict != PACKET_GOOD)
+        return verdict;
+    verdict = judge_origin(client, &packet, &tests);
+    ret->finished = verdict == PACKET_GOOD || verdict == PACKET_KISS_RATE || verdict == PACKET_KISS_OTHER;
+    if (verdict != PACKET_GOOD)
+        return verdict;
+
+    /* From here on it is the server that speaks, once for each request. */
+    client->answered = true;
+    client->last_transmit = packet.transmit;
+    fill_report(report, context, input, &packet);
+    verdict = judge_server(context, &packet, &tests);
+    report->tests = tests;
+    if (verdict != PACKET_GOOD)
+        return verdict;
+
+    ret->reached = true;
+    report->valid_received++;
+    measure(client, context, input, &packet, &m);
+    report->transmit_origin = client->sent_origin;
+    report->peer_delay = m.sample.peer_delay;
+    report->peer_dispersion = m.sample.peer_dispersion;
+    report->response_time = m.response_time;
+    verdict = judge_measurement(client, context, &m, &packet, &report->tests);
+    if (verdict == PACKET_GOOD) {
+        report->good_received++;
+        ret->sample = m.sample;
+    }
+    return verdict;
+}
+
+void client_on_packet(Client *client, const ClientContext *context, const ClientInput *input,
+                      ClientResult *ret)
+{
+    NtpReport *report = &client->report;
+
+    *ret = (ClientResult) {0};
+    report->received++;
+    if (input->received_origin == TIMESTAMP_KERNEL)
+        report->kernel_received++;
+    if (input->received_origin == TIMESTAMP_HARDWARE)
+        report->hardware_received++;
+    ret->verdict = judge(client, context, input, ret);
+    if (ret->verdict == PACKET_KISS_RATE || ret->verdict == PACKET_KISS_OTHER)
+        client->answered = true;
+    report->last_verdict = ret->verdict;
+    report->verdicts[ret->verdict]++;
+}

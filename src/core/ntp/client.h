@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The client's side of one association in basic mode (RFC 5905, section 8, with the data minimisation of
+ * draft-ietf-ntp-data-minimization): makes requests, judges what comes back, makes a Sample of a good answer.
+ *
+ * Against whoever cannot see our packets stand two secrets, new for each request: the 64 bits of the transmit
+ * timestamp, which the answer must repeat, and the port of a fresh socket (the exchange). Each request takes
+ * one valid answer; everything else is counted and changes nothing. */
+
+#include "core/api/action.h"
+#include "core/config/config.h"
+#include "core/ntp/packet.h"
+#include "core/stats/source-stats.h"
+
+/* Seconds after which an answer is of no use any more, on top of maxdelay. */
+#define CLIENT_RESPONSE_TIME_MAX 4.0
+
+/* Looked at and changed by the functions below only; `report` is for reading. */
+typedef struct Client {
+    ExchangeId exchange; /* that may still be answered; 0: none */
+    bool answered;       /* it was: later answers are duplicates */
+    NtpTime sent_as;     /* the random transmit timestamp in the request */
+    LocalTime sent;      /* when; unset: not on its way yet */
+    TimestampOrigin sent_origin;
+    NtpTime last_transmit; /* of the server, in the last valid answer; 0: none */
+    NtpReport report;      /* without id and remote */
+} Client;
+
+void client_reset(Client *client);
+
+/* Begins an exchange; writes the request into ret. `secret` is unpredictable; 0 is replaced. */
+void client_request(Client *client, ExchangeId exchange, uint64_t secret, int8_t poll,
+                    uint8_t ret[static NTP_HEADER_SIZE]);
+
+/* The request went out; called again when a better timestamp is known. False: not of the exchange that is
+ * open, nothing was changed. */
+bool client_on_sent(Client *client, ExchangeId exchange, LocalTime sent, TimestampOrigin origin,
+                    IpAddress local);
+
+/* The good sample of the last answer is not used after all: counts it under that verdict instead. */
+void client_revoke(Client *client, PacketVerdict verdict);
+
+/* Nothing more is expected of the exchange. */
+void client_close(Client *client);
+
+static inline bool client_is_waiting(const Client *client)
+{
+    return client->exchange.value != 0 && !client->answered;
+}
+
+/* Which of the numbers of our own clock an answer is judged by. */
+typedef struct ClientContext {
+    const SourceConfig *config;
+    const SourceStats *stats;
+    IpEndpoint remote;          /* whom we asked */
+    double precision;           /* s, of our clock */
+    double frequency;           /* that our model has for the oscillator */
+    double max_frequency_error; /* of it, for dispersion: skew and maxclockerror */
+    uint8_t own_stratum;        /* 0: not synchronised */
+    uint32_t own_reference_id;
+    double own_root_delay;
+    NtpTime own_reference;
+    int64_t pivot_ns; /* about what time it is, for the era of timestamps; ns since 1970 */
+} ClientContext;
+
+typedef struct ClientInput {
+    ExchangeId exchange;
+    IpEndpoint remote;
+    IpAddress local;
+    LocalTime received;
+    TimestampOrigin received_origin;
+    const uint8_t *bytes;
+    size_t length;
+} ClientInput;
+
+typedef struct ClientResult {
+    PacketVerdict verdict;
+    bool reached;  /* the answer was valid (tests 1 to 7): the source is reachable */
+    bool finished; /* the exchange is over: nothing better can come */
+    Sample sample; /* valid when verdict is PACKET_GOOD */
+} ClientResult;
+
+void client_on_packet(Client *client, const ClientContext *context, const ClientInput *input,
+                      ClientResult *ret);
