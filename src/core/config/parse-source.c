@@ -32,6 +32,11 @@ static int parse_option(Statement *statement, size_t i, SourceConfig *source, si
     const Words *words = statement->words;
     const OptionEntry *option = source_option_find(words->list[i].text);
 
+    if (!option && statement_is_comment(statement, i)) {
+        statement_error(statement, PROBLEM_TRAILING_COMMENT, i);
+        *next = words->count;
+        return 0;
+    }
     if (!option) {
         report_unknown_option(statement, i);
         *next = skip_to_known_option(words, i + 1);
@@ -48,6 +53,7 @@ static int parse_option(Statement *statement, size_t i, SourceConfig *source, si
     if (*next > words->count) {
         ConfigProblem problem = statement_problem(statement, PROBLEM_MISSING_ARGUMENT, words->count);
 
+        (void) text_copy(problem.directive, sizeof(problem.directive), option->name);
         problem.expected = option->arguments;
         statement_report(statement, &problem);
         return 0;
@@ -86,14 +92,8 @@ int parse_source_statement(Statement *statement, SourceKind kind, SourceConfig *
     const Words *words = statement->words;
     size_t maxpoll_word = 0, next;
 
-    if (words->count < 2) {
-        ConfigProblem problem = statement_problem(statement, PROBLEM_MISSING_ARGUMENT, words->count);
-
-        problem.expected = "NAME [OPTION]...";
-        statement_report(statement, &problem);
+    if (!statement_check_count(statement, 1, SIZE_MAX, "NAME [OPTION]..."))
         return 0;
-    }
-
     SourceConfig source = source_config_default(kind, words->list[1].text);
     source.min_samples = source.max_samples = CONFIG_UNSET;
     if (!host_name_is_valid(words->list[1].text))

@@ -161,16 +161,8 @@ static int apply_fields(Statement *statement, const Directive *directive, Config
 
     for (size_t i = 0; i < DIRECTIVE_FIELDS_MAX; i++)
         wanted += value_word_count(directive->fields[i].type);
-    if (statement->words->count != wanted + 1) {
-        bool missing = statement->words->count < wanted + 1;
-        ConfigProblem problem =
-            statement_problem(statement, missing ? PROBLEM_MISSING_ARGUMENT : PROBLEM_TOO_MANY_ARGUMENTS,
-                              missing ? statement->words->count : wanted + 1);
-
-        problem.expected = wanted > 0 ? directive->arguments : "none";
-        statement_report(statement, &problem);
+    if (!statement_check_count(statement, wanted, wanted, directive->arguments))
         return 0;
-    }
     for (size_t i = 0; i < DIRECTIVE_FIELDS_MAX; i++) {
         int r = value_store(statement, &directive->fields[i], taken, config);
         if (r < 0)
@@ -180,29 +172,13 @@ static int apply_fields(Statement *statement, const Directive *directive, Config
     return 0;
 }
 
-/* True when the statement has min to max arguments; otherwise that is reported. */
-static bool check_count(Statement *statement, const Directive *directive, size_t min, size_t max)
-{
-    size_t arguments = statement->words->count - 1;
-    bool missing = arguments < min;
-
-    if (!missing && arguments <= max)
-        return true;
-    ConfigProblem problem =
-        statement_problem(statement, missing ? PROBLEM_MISSING_ARGUMENT : PROBLEM_TOO_MANY_ARGUMENTS,
-                          missing ? statement->words->count : max + 1);
-    problem.expected = directive->arguments;
-    statement_report(statement, &problem);
-    return false;
-}
-
 static int apply_driftfile(Statement *statement, const Directive *directive, Config *config)
 {
     static const ValueField INTERVAL = {VALUE_DOUBLE, offsetof(Config, daemon.drift_interval), .min = 0,
                                         .max = INT32_MAX};
     const Words *words = statement->words;
 
-    if (!check_count(statement, directive, 1, 3))
+    if (!statement_check_count(statement, 1, 3, directive->arguments))
         return 0;
     if (words->count > 2 && !text_equal_ignore_case(words->list[2].text, "interval")) {
         ConfigProblem problem = statement_problem(statement, PROBLEM_UNKNOWN_OPTION, 2);
@@ -212,7 +188,7 @@ static int apply_driftfile(Statement *statement, const Directive *directive, Con
         return 0;
     }
     if (words->count == 3) {
-        (void) check_count(statement, directive, 3, 3);
+        statement_check_count(statement, 3, 3, directive->arguments);
         return 0;
     }
     if (words->count > 3) {
@@ -227,7 +203,7 @@ static void apply_address(Statement *statement, const Directive *directive, Conf
 {
     IpAddress address;
 
-    if (!check_count(statement, directive, 1, 1))
+    if (!statement_check_count(statement, 1, 1, directive->arguments))
         return;
     if (!ip_address_parse(statement->words->list[1].text, &address))
         statement_error(statement, PROBLEM_NOT_AN_ADDRESS, 1);
@@ -239,7 +215,7 @@ static void apply_address(Statement *statement, const Directive *directive, Conf
 
 static void apply_only(Statement *statement, const Directive *directive)
 {
-    if (!check_count(statement, directive, 1, 1))
+    if (!statement_check_count(statement, 1, 1, directive->arguments))
         return;
     if (text_equal(statement->words->list[1].text, directive->arguments))
         return;
@@ -270,7 +246,7 @@ static int apply_source(ConfigParser *parser, Statement *statement, const char *
 
 static int apply_sourcedir(Statement *statement, const Directive *directive, Config *config)
 {
-    if (!check_count(statement, directive, 1, CONFIG_DIRECTORIES_MAX))
+    if (!statement_check_count(statement, 1, CONFIG_DIRECTORIES_MAX, directive->arguments))
         return 0;
     for (size_t i = 1; i < statement->words->count; i++) {
         int r = config_add_string(&config->source_dirs, statement->words->list[i].text);
@@ -289,8 +265,10 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
     case FORM_DRIFTFILE: return apply_driftfile(statement, directive, parser->config);
     case FORM_ADDRESS: apply_address(statement, directive, parser->config); return 0;
     case FORM_ONLY: apply_only(statement, directive); return 0;
-    case FORM_INCLUDE: (void) check_count(statement, directive, 1, 1); return 0;
-    case FORM_CONFDIR: (void) check_count(statement, directive, 1, CONFIG_DIRECTORIES_MAX); return 0;
+    case FORM_INCLUDE: statement_check_count(statement, 1, 1, directive->arguments); return 0;
+    case FORM_CONFDIR:
+        statement_check_count(statement, 1, CONFIG_DIRECTORIES_MAX, directive->arguments);
+        return 0;
     case FORM_SOURCEDIR: return apply_sourcedir(statement, directive, parser->config);
     }
     return 0;

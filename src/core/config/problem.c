@@ -22,8 +22,10 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_OPTION_LATER] = {"option-later", "option %w of %d is not supported by this version"},
     [PROBLEM_VALUE_LATER] = {"value-later", "%w is not supported by this version: only \"%d %e\" is"},
     [PROBLEM_OBSOLETE] = {"obsolete", "directive %w is no longer supported and has no effect"},
-    [PROBLEM_MISSING_ARGUMENT] = {"missing-argument", "missing argument: %e"},
-    [PROBLEM_TOO_MANY_ARGUMENTS] = {"too-many-arguments", "too many arguments, beginning with %w: %e"},
+    [PROBLEM_MISSING_ARGUMENT] = {"missing-argument", "missing argument; expected: %f"},
+    [PROBLEM_TOO_MANY_ARGUMENTS] = {"too-many-arguments",
+                                    "too many arguments, beginning with %w; expected: %f"},
+    [PROBLEM_TRAILING_COMMENT] = {"trailing-comment", "a comment must stand on a line of its own"},
     [PROBLEM_NOT_A_NUMBER] = {"not-a-number", "%w is not a number"},
     [PROBLEM_NOT_AN_INTEGER] = {"not-an-integer", "%w is not a whole number"},
     [PROBLEM_OUT_OF_RANGE] = {"out-of-range", "%w is out of range: %m to %M"},
@@ -91,12 +93,23 @@ static void append_quoted(Text *text, const ConfigProblem *problem)
     text_append(text, strlen(problem->word) == sizeof(problem->word) - 1 ? "...\"" : "\"");
 }
 
+/* A directive or option with its arguments, as the manual writes them. */
+static void append_form(Text *text, const ConfigProblem *problem)
+{
+    append_printable(text, problem->directive);
+    if (problem->expected && problem->expected[0] != '\0') {
+        text_append(text, " ");
+        append_printable(text, problem->expected);
+    }
+}
+
 static void append_placeholder(Text *text, char letter, const ConfigProblem *problem)
 {
     switch (letter) {
     case 'w': append_quoted(text, problem); break;
     case 'd': append_printable(text, problem->directive); break;
     case 'e': append_printable(text, problem->expected ? problem->expected : ""); break;
+    case 'f': append_form(text, problem); break;
     case 'm': text_append_format(text, "%.10g", problem->min); break;
     case 'M': text_append_format(text, "%.10g", problem->max); break;
     case 'u': text_append_format(text, "%.10g", problem->used); break;

@@ -23,6 +23,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_OBSOLETE,    /* accepted without effect */
     PROBLEM_MISSING_ARGUMENT,
     PROBLEM_TOO_MANY_ARGUMENTS,
+    PROBLEM_TRAILING_COMMENT,
     PROBLEM_NOT_A_NUMBER,
     PROBLEM_NOT_AN_INTEGER,
     PROBLEM_OUT_OF_RANGE,      /* min..max */
@@ -52,7 +53,8 @@ typedef struct ConfigProblem {
     char file[160];       /* as it was opened; "": the command line, and line is the number of the argument */
     uint32_t line;        /* from 1; 0: the file as a whole */
     uint32_t column;      /* byte of the line, from 1; 0: the line as a whole */
-    char directive[24];   /* of the line, as the table spells it; "": unknown */
+    char directive[24];   /* the directive of the line, or the option whose argument is missing, as the table
+                             spells it; "": unknown */
     char word[64];        /* the offending one, cut when longer */
     const char *nearest;  /* a known word that is spelled much like it; NULL: none */
     const char *expected; /* form of the arguments, or the only supported value; NULL: none */

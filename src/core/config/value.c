@@ -44,6 +44,30 @@ void statement_error(Statement *statement, ConfigProblemKind kind, size_t i)
     statement_report(statement, &problem);
 }
 
+bool statement_is_comment(const Statement *statement, size_t i)
+{
+    return strchr("#!;%", statement->words->list[i].text[0]);
+}
+
+bool statement_check_count(Statement *statement, size_t min, size_t max, const char *expected)
+{
+    size_t count = statement->words->count, arguments = count - 1;
+
+    if (arguments >= min && arguments <= max)
+        return true;
+    bool missing = arguments < min;
+    size_t place = missing ? count : max + 1;
+    bool comment = !missing && statement_is_comment(statement, place);
+    ConfigProblem problem = statement_problem(statement,
+                                              missing   ? PROBLEM_MISSING_ARGUMENT
+                                              : comment ? PROBLEM_TRAILING_COMMENT
+                                                        : PROBLEM_TOO_MANY_ARGUMENTS,
+                                              place);
+    problem.expected = expected;
+    statement_report(statement, &problem);
+    return false;
+}
+
 size_t value_word_count(ValueType type)
 {
     return type == VALUE_NONE || type == VALUE_FLAG || type == VALUE_IPV4 || type == VALUE_IPV6 ? 0 : 1;

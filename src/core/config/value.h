@@ -28,6 +28,13 @@ void statement_report(Statement *statement, const ConfigProblem *problem);
 /* The same in one, when there is nothing to fill in. */
 void statement_error(Statement *statement, ConfigProblemKind kind, size_t i);
 
+/* Whether there are min to max words behind the directive; if not, that is reported with the form of the
+ * arguments that is expected. */
+bool statement_check_count(Statement *statement, size_t min, size_t max, const char *expected);
+
+/* Word i has the mark of a comment, which must not stand behind a directive. */
+bool statement_is_comment(const Statement *statement, size_t i);
+
 /* Words that a field takes: 0 or 1. */
 size_t value_word_count(ValueType type);
 
