@@ -8,8 +8,8 @@
 
 #include <math.h>
 
+#include "base/reference-id.h"
 #include "core/engine-internal.h"
-#include "core/ntp/reference-id.h"
 
 /* Until a source has that many samples, it is not selected, unless it may not keep that many. */
 #define SAMPLES_NEEDED  3

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/reference-id.h"
 #include "core/engine-internal.h"
-#include "core/ntp/reference-id.h"
 
 /* What a source without samples says of itself, as chronyc shows it. */
 #define EMPTY_SKEW  2000e-6

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/ntp/reference-id.h"
+#include "base/reference-id.h"
 
 /* An answer with a larger root distance (delay / 2 + dispersion) is of no use (RFC 5905, MAXDISP). */
 #define ROOT_DISTANCE_MAX   16.0

@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* Reference IDs of addresses; see reference-id.h. */
 
-#include "core/ntp/reference-id.h"
+#include "base/reference-id.h"
 
-#include "core/ntp/md5.h"
+#include "base/md5.h"
 
 uint32_t reference_id_of(const IpAddress *address)
 {

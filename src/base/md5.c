@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* MD5 of one block; see md5.h. The table of RFC 1321 is floor(2^32 |sin(i + 1)|), written out. */
 
-#include "core/ntp/md5.h"
+#include "base/md5.h"
 
 #include <assert.h>
 #include <string.h>
