@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* See configuration.h. */
+
+#include "configuration.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config-files.h"
+
+#define LINE_MAX_TEXT 512
+
+static void log_problems(Journal *journal, const ConfigProblems *problems, Text *detail)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const ConfigProblem *problem = &problems->items[i];
+        bool is_error = problem->severity == CONFIG_ERROR;
+        char buffer[LINE_MAX_TEXT];
+        Text line = TEXT(buffer);
+
+        config_problem_format(problem, &line);
+        journal_print(journal, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line.data);
+        if (is_error && detail && detail->length == 0)
+            text_append(detail, line.data);
+    }
+    if (problems->errors + problems->warnings > problems->count)
+        journal_print(journal, LOG_LEVEL_ERROR, "%zu further problems of the configuration are not shown",
+                      problems->errors + problems->warnings - problems->count);
+}
+
+static ConfigInput input_of(const Options *options)
+{
+    return (ConfigInput) {.file = options->config_file,
+                          .arguments = options->directives,
+                          .argument_count = options->directive_count};
+}
+
+int configuration_load(const Options *options, Journal *journal, Text *detail, Config **ret)
+{
+    const ConfigInput input = input_of(options);
+    ConfigProblems problems = {};
+
+    int r = config_load(&input, &problems, ret);
+    log_problems(journal, &problems, detail);
+    config_problems_clear(&problems);
+    return r;
+}
+
+int configuration_reload_sources(const Config *config, Journal *journal, Config **ret)
+{
+    ConfigProblems problems = {};
+
+    int r = config_reload_sources(config, &problems, ret);
+    log_problems(journal, &problems, NULL);
+    config_problems_clear(&problems);
+    return r;
+}
+
+int configuration_print(const Options *options, Journal *journal)
+{
+    const ConfigInput input = input_of(options);
+    ConfigProblems problems = {};
+
+    int r = config_print(&input, stdout, &problems);
+    log_problems(journal, &problems, NULL);
+    bool good = r >= 0 && problems.errors == 0;
+    config_problems_clear(&problems);
+    if (fflush(stdout) != 0)
+        good = false;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The configuration that the command line asks for, with every problem of it in the log. */
+
+#include "base/journal.h"
+#include "base/text.h"
+#include "core/config/config.h"
+#include "options.h"
+
+/* Reads it all. *ret is NULL when there was an error in it: then detail, unless NULL, tells the first one. */
+int configuration_load(const Options *options, Journal *journal, Text *detail, Config **ret) must_check_;
+
+/* The same configuration with its .sources files read anew. */
+int configuration_reload_sources(const Config *config, Journal *journal, Config **ret) must_check_;
+
+/* Prints the directives to standard output (-p). Returns the status of the process. */
+int configuration_print(const Options *options, Journal *journal);

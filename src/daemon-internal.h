@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* What the files of the daemon share: daemon.c creates and runs it, daemon-service.c is its face. */
+
+#include <systemd/sd-event.h>
+
+#include "actions.h"
+#include "core/api/service.h"
+#include "daemon.h"
+
+struct Daemon {
+    const Options *options;
+    Config *config;
+    Journal *journal;
+    EngineMode mode; /* of the options, or observing for want of rights */
+    uint64_t start_usec;
+
+    sd_event *event;
+    sd_event_source *timer, *limit, *post;
+    KernelClock *clock;
+    Exchanges *exchanges;
+    Lookup *lookup;
+    Engine *engine;
+
+    World world;
+    Service service;
+    bool running; /* start-up is over: sources that come now are news */
+};
+
+/* The face of a Daemon, which is its userdata. */
+extern const ServiceMethods daemon_service_methods;
+
+/* Reads the configuration again and applies what differs. One with an error changes nothing. */
+CommandResult daemon_reload(Daemon *daemon, CommandReply *reply);

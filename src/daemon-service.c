@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The daemon as others see it, core/api/service.h: reports of the engine, commands to it, and the commands
+ * that are about the configuration, which the engine knows only as a value. */
+
+#include <string.h>
+
+#include "build-config.h"
+#include "configuration.h"
+#include "core/config/parse-source.h"
+#include "daemon-internal.h"
+#include "notify.h"
+
+/* Takes config over. */
+static CommandResult reconfigure(Daemon *daemon, Config *config)
+{
+    int r = engine_reconfigure(daemon->engine, config, kernel_clock_now());
+
+    if (r < 0) {
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration: %s",
+                      strerror(-r));
+        config_free(config);
+        return COMMAND_FAILED;
+    }
+    exchanges_configure(daemon->exchanges, &config->net);
+    config_free(daemon->config);
+    daemon->config = config;
+    daemon->world.drift_file = config->daemon.drift_file;
+    daemon->world.rtc_sync = config->clock.rtc_sync;
+    return COMMAND_OK;
+}
+
+CommandResult daemon_reload(Daemon *daemon, CommandReply *reply)
+{
+    Text detail = TEXT(reply->detail);
+    Config *config = NULL;
+    CommandResult result = COMMAND_CONFIG;
+
+    notify_reloading();
+    int r = configuration_load(daemon->options, daemon->journal, &detail, &config);
+    if (r < 0)
+        result = COMMAND_FAILED;
+    else if (config)
+        result = reconfigure(daemon, config);
+    if (result == COMMAND_OK)
+        journal_print(daemon->journal, LOG_LEVEL_INFO, "Configuration reloaded");
+    else
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Configuration not reloaded, nothing was changed");
+    notify_ready();
+    return result;
+}
+
+static CommandResult reload_sources(Daemon *daemon)
+{
+    Config *config = NULL;
+
+    int r = configuration_reload_sources(daemon->config, daemon->journal, &config);
+    return r < 0 || !config ? COMMAND_FAILED : reconfigure(daemon, config);
+}
+
+/* The face of the daemon: core/api/service.h. */
+
+static void service_info(void *userdata, ServiceInfo *ret)
+{
+    static const char *const features[] = {"ntp", "ipv6", NULL};
+    static const char *const no_files[] = {NULL};
+    Daemon *daemon = userdata;
+
+    *ret = (ServiceInfo) {
+        .version = PROJECT_VERSION,
+        .features = features,
+        .configuration_files = daemon->config->files ? (const char *const *) daemon->config->files : no_files,
+        .start_usec = daemon->start_usec,
+    };
+}
+
+static void service_clock(void *userdata, ClockReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    engine_clock_report(daemon->engine, kernel_clock_now(), ret);
+}
+
+static void service_activity(void *userdata, ActivityReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    engine_activity_report(daemon->engine, ret);
+}
+
+static size_t service_sources(void *userdata, SourceId *ret, size_t max)
+{
+    Daemon *daemon = userdata;
+
+    return engine_sources(daemon->engine, ret, max);
+}
+
+static bool service_source(void *userdata, SourceId id, SourceReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    return engine_source_report(daemon->engine, id, kernel_clock_now(), ret);
+}
+
+static bool service_selection(void *userdata, SourceId id, SelectionReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    return engine_selection_report(daemon->engine, id, kernel_clock_now(), ret);
+}
+
+static bool service_ntp(void *userdata, SourceId id, NtpReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    return engine_ntp_report(daemon->engine, id, ret);
+}
+
+static bool service_explain(void *userdata, SourceId id, Explanation *ret)
+{
+    Daemon *daemon = userdata;
+
+    return engine_explain(daemon->engine, id, kernel_clock_now(), ret);
+}
+
+static CommandResult add_source(Daemon *daemon, const Command *command, CommandReply *reply)
+{
+    Text detail = TEXT(reply->detail);
+    ConfigProblem problem;
+    SourceConfig source;
+
+    if (config_parse_source(daemon->config, command->add.kind, command->add.name, command->add.options,
+                            &source, &problem))
+        return engine_add_source(daemon->engine, &source, kernel_clock_now(), reply);
+    config_problem_format_sentence(&problem, &detail);
+    return COMMAND_INVALID;
+}
+
+static CommandResult service_apply(void *userdata, const Command *command, CommandReply *ret)
+{
+    Daemon *daemon = userdata;
+
+    *ret = (CommandReply) {};
+    if (command->kind == COMMAND_RELOAD)
+        return daemon_reload(daemon, ret);
+    if (command->kind == COMMAND_RELOAD_SOURCES)
+        return reload_sources(daemon);
+    if (command->kind == COMMAND_ADD_SOURCE)
+        return add_source(daemon, command, ret);
+    return engine_apply(daemon->engine, command, kernel_clock_now(), ret);
+}
+
+const ServiceMethods daemon_service_methods = {
+    .info = service_info,
+    .clock = service_clock,
+    .activity = service_activity,
+    .sources = service_sources,
+    .source = service_source,
+    .selection = service_selection,
+    .ntp = service_ntp,
+    .explain = service_explain,
+    .apply = service_apply,
+};

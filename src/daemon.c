@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The daemon, see daemon.h.
+ *
+ * Every input (a packet, a timer, a name, a signal, a command) goes to the engine from its handler. What the
+ * engine wants in turn is done in one place, daemon_drain(), which the event loop calls after the handlers
+ * and before it sleeps: no handler runs inside another, and a listener that asks for a report during an event
+ * sees the state after it. */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "daemon-internal.h"
+#include "drift-file.h"
+#include "event-log.h"
+#include "notify.h"
+
+/* Inputs of the network. */
+
+static void on_packet(void *userdata, const Incoming *packet)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_packet(daemon->engine, packet, kernel_clock_now());
+}
+
+static void on_sent(void *userdata, ExchangeId exchange, Timestamp sent, IpAddress local)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_sent(daemon->engine, exchange, sent, local, kernel_clock_now());
+}
+
+static void on_failed(void *userdata, ExchangeId exchange, int error)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_send_failed(daemon->engine, exchange, error, kernel_clock_now());
+}
+
+static const ExchangeHandlers exchange_handlers = {.on_packet = on_packet,
+                                                   .on_sent = on_sent,
+                                                   .on_failed = on_failed};
+
+static void on_resolved(void *userdata, SourceId source, const IpAddress *addresses, size_t count)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_resolved(daemon->engine, source, addresses, count, kernel_clock_now());
+}
+
+static void fill_random(void *userdata, void *buffer, size_t size)
+{
+    uint8_t *bytes = buffer;
+
+    (void) userdata;
+    while (size > 0) {
+        ssize_t n = getrandom(bytes, size, 0);
+        if (n > 0) {
+            bytes += n;
+            size -= (size_t) n;
+        } else if (n < 0 && errno != EINTR)
+            abort(); /* a predictable timestamp would let anybody move the clock */
+    }
+}
+
+/* What the engine wants. */
+
+static void publish(Daemon *daemon, const Event *event)
+{
+    ClockReport clock;
+
+    /* The sources of the configuration are no news. */
+    if (event->kind != EVENT_SOURCE_ADDED || daemon->running)
+        event_log(daemon->journal, event, daemon->config->daemon.drift_file);
+    if (event->kind == EVENT_SYNCHRONIZED && daemon->world.may_set_clock)
+        notify_synchronized();
+    if (event->kind == EVENT_SYNCHRONIZED || event->kind == EVENT_UNSYNCHRONIZED ||
+        event->kind == EVENT_SELECTED) {
+        engine_clock_report(daemon->engine, kernel_clock_now(), &clock);
+        notify_status(&clock);
+    }
+}
+
+static int arm_timer(Daemon *daemon)
+{
+    MonoTime deadline = engine_deadline(daemon->engine);
+
+    if (!mono_is_set(deadline))
+        return sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
+    /* Rounded up: a timer that comes too early has nothing to do. */
+    int64_t usec = deadline.ns <= 0 ? 0 : (deadline.ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
+    int r = sd_event_source_set_time(daemon->timer, (uint64_t) usec);
+    return r < 0 ? r : sd_event_source_set_enabled(daemon->timer, SD_EVENT_ONESHOT);
+}
+
+static int daemon_drain(Daemon *daemon)
+{
+    int status = EXIT_SUCCESS;
+    Event event;
+
+    ActionsOutcome outcome = actions_run(&daemon->world, daemon->engine, &status);
+    while (engine_next_event(daemon->engine, &event))
+        publish(daemon, &event);
+    if (outcome == ACTIONS_EXIT) {
+        if (status != EXIT_SUCCESS && daemon->options->mode >= ENGINE_SET_ONCE)
+            journal_print(daemon->journal, LOG_LEVEL_ERROR, "No suitable source for synchronisation");
+        return sd_event_exit(daemon->event, status);
+    }
+    return arm_timer(daemon);
+}
+
+static int on_post(sd_event_source *source, void *userdata)
+{
+    (void) source;
+    return daemon_drain(userdata);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    (void) source;
+    (void) usec;
+    engine_on_timer(daemon->engine, kernel_clock_now());
+    return 0;
+}
+
+/* -t: how it stands when the time is over is the status of the process. */
+static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Daemon *daemon = userdata;
+    ClockReport clock;
+
+    (void) source;
+    (void) usec;
+    engine_clock_report(daemon->engine, kernel_clock_now(), &clock);
+    return sd_event_exit(daemon->event, clock.stratum > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Start and end. */
+
+static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    (void) source;
+    (void) info;
+    return sd_event_exit(daemon->event, EXIT_SUCCESS);
+}
+
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    CommandReply reply = {};
+
+    (void) source;
+    (void) info;
+    (void) daemon_reload(userdata, &reply);
+    return 0;
+}
+
+static int watch_signals(Daemon *daemon)
+{
+    static const int stop[] = {SIGTERM, SIGINT, SIGQUIT};
+    int r;
+
+    (void) signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ELEMENTS(stop); i++)
+        if ((r = sd_event_add_signal(daemon->event, NULL, stop[i] | SD_EVENT_SIGNAL_PROCMASK, on_stop_signal,
+                                     daemon)) < 0)
+            return r;
+    return sd_event_add_signal(daemon->event, NULL, SIGHUP | SD_EVENT_SIGNAL_PROCMASK, on_reload_signal,
+                               daemon);
+}
+
+/* Decides who may touch the clock. */
+static int open_clock(Daemon *daemon)
+{
+    daemon->mode = daemon->options->mode;
+    int r = kernel_clock_new(&daemon->clock);
+    if (r < 0)
+        return r;
+    if (daemon->mode == ENGINE_STEER || daemon->mode == ENGINE_SET_ONCE) {
+        r = kernel_clock_take_over(daemon->clock);
+        daemon->world.may_set_clock = r >= 0;
+        if (r < 0 && daemon->mode == ENGINE_SET_ONCE) {
+            journal_print(daemon->journal, LOG_LEVEL_FATAL, "Could not take control of the system clock: %s",
+                          strerror(-r));
+            return r;
+        }
+        if (r < 0) {
+            journal_print(daemon->journal, LOG_LEVEL_WARNING, "No right to set the system clock: %s",
+                          strerror(-r));
+            daemon->mode = ENGINE_OBSERVE;
+        }
+    }
+    if (!daemon->world.may_set_clock)
+        journal_print(daemon->journal, LOG_LEVEL_INFO, "Disabled control of system clock");
+    return 0;
+}
+
+static int new_engine(Daemon *daemon)
+{
+    const char *drift_file = daemon->config->daemon.drift_file;
+    EngineSetup setup = {
+        .mode = daemon->mode,
+        .precision =
+            daemon->config->clock.precision > 0 ? daemon->config->clock.precision : kernel_clock_precision(),
+        .drift_frequency = NAN,
+        .random = fill_random,
+        .restarted = daemon->options->restarted,
+    };
+    char buffer[128];
+    Text problem = TEXT(buffer);
+    Drift drift;
+
+    fill_random(NULL, &setup.entropy, sizeof setup.entropy);
+    if (kernel_clock_get_frequency(daemon->clock, &setup.kernel_frequency) < 0)
+        setup.kernel_frequency = 0;
+    if (drift_file)
+        switch (drift_file_read(drift_file, &drift, &problem)) {
+        case DRIFT_FILE_LOADED:
+            setup.drift_frequency = -drift.frequency_ppm * 1e-6;
+            setup.drift_skew = drift.skew_ppm * 1e-6;
+            break;
+        case DRIFT_FILE_ABSENT: break;
+        case DRIFT_FILE_BAD:
+            journal_print(daemon->journal, LOG_LEVEL_WARNING, "Drift file %s is not used: %s", drift_file,
+                          problem.data);
+            break;
+        }
+    return engine_new(&setup, daemon->config, kernel_clock_now(), &daemon->engine);
+}
+
+static int add_timers(Daemon *daemon)
+{
+    int r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0, 1, on_timer, daemon);
+
+    if (r < 0 || (r = sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF)) < 0)
+        return r;
+    if (daemon->options->run_time <= 0)
+        return 0;
+    return sd_event_add_time_relative(daemon->event, &daemon->limit, CLOCK_MONOTONIC,
+                                      (uint64_t) (daemon->options->run_time * 1e6), 1, on_limit, daemon);
+}
+
+static int connect_parts(Daemon *daemon)
+{
+    IpFamily family = daemon->options->family;
+    int r;
+
+    if ((r = sd_event_new(&daemon->event)) < 0 || (r = watch_signals(daemon)) < 0 ||
+        (r = add_timers(daemon)) < 0 ||
+        (r = sd_event_add_post(daemon->event, &daemon->post, on_post, daemon)) < 0 ||
+        (r = open_clock(daemon)) < 0)
+        return r;
+    if ((r = exchanges_new(daemon->event, &daemon->config->net, family, &exchange_handlers, daemon,
+                           &daemon->exchanges)) < 0 ||
+        (r = lookup_new(daemon->event, family, on_resolved, daemon, &daemon->lookup)) < 0)
+        return r;
+    daemon->world = (World) {
+        .journal = daemon->journal,
+        .clock = daemon->clock,
+        .may_set_clock = daemon->world.may_set_clock,
+        .rtc_sync = daemon->config->clock.rtc_sync,
+        .exchanges = daemon->exchanges,
+        .lookup = daemon->lookup,
+        .drift_file = daemon->config->daemon.drift_file,
+    };
+    return new_engine(daemon);
+}
+
+int daemon_new(const Options *options, Config *config, Journal *journal, Daemon **ret)
+{
+    cleanup_(daemon_freep) Daemon *daemon = calloc(1, sizeof *daemon);
+
+    if (!daemon) {
+        config_free(config);
+        return -ENOMEM;
+    }
+    *daemon = (Daemon) {
+        .options = options,
+        .config = config,
+        .journal = journal,
+        .start_usec = (uint64_t) (kernel_clock_now().raw.ns / NSEC_PER_USEC),
+        .service = {.methods = &daemon_service_methods, .userdata = daemon},
+    };
+    int r = connect_parts(daemon);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(daemon);
+    return 0;
+}
+
+Daemon *daemon_free(Daemon *daemon)
+{
+    if (!daemon)
+        return NULL;
+    sd_event_source_disable_unref(daemon->timer);
+    sd_event_source_disable_unref(daemon->limit);
+    sd_event_source_disable_unref(daemon->post);
+    lookup_free(daemon->lookup);
+    exchanges_free(daemon->exchanges);
+    engine_free(daemon->engine);
+    kernel_clock_free(daemon->clock);
+    sd_event_unref(daemon->event);
+    config_free(daemon->config);
+    free(daemon);
+    return NULL;
+}
+
+/* The clock is left with the frequency that is right for it: nobody will end a slew that is under way. */
+static void stop(Daemon *daemon)
+{
+    Event event;
+    int status;
+
+    notify_stopping();
+    engine_stop(daemon->engine, kernel_clock_now());
+    (void) actions_run(&daemon->world, daemon->engine, &status);
+    while (engine_next_event(daemon->engine, &event))
+        publish(daemon, &event);
+}
+
+int daemon_run(Daemon *daemon, int *ret_status)
+{
+    int r = daemon_drain(daemon);
+
+    if (r < 0)
+        return r;
+    /* Pings only when the service manager asked for them (WatchdogSec=). */
+    if ((r = sd_event_set_watchdog(daemon->event, true)) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_WARNING, "Could not set up the watchdog: %s", strerror(-r));
+    daemon->running = true;
+    notify_ready();
+    r = sd_event_loop(daemon->event);
+    stop(daemon);
+    if (r < 0)
+        return r;
+    *ret_status = r;
+    return 0;
+}

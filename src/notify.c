@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* See notify.h. A message that does not get through changes nothing: its result is not looked at. */
+
+#include "notify.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define SYNCHRONIZED_FILE "/run/systemd/timesync/synchronized"
+
+void notify_ready(void)
+{
+    (void) sd_notify(0, "READY=1");
+}
+
+void notify_reloading(void)
+{
+    struct timespec now = {};
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long) ns_from_timespec(now) / 1000);
+}
+
+void notify_stopping(void)
+{
+    (void) sd_notify(0, "STOPPING=1");
+}
+
+void notify_status(const ClockReport *clock)
+{
+    char buffer[SOURCE_NAME_MAX + IP_ADDRESS_TEXT_MAX + 100], address[IP_ADDRESS_TEXT_MAX];
+    Text text = TEXT(buffer);
+
+    ip_address_format(&clock->reference_address, address);
+    if (!clock->synchronized)
+        text_append_format(&text, "Not synchronised: %s.", clock_reason_text(clock->reason));
+    else if (text_equal(address, clock->reference_name))
+        text_append_format(&text, "Synchronised to time server %s, stratum %u.", address, clock->stratum);
+    else
+        text_append_format(&text, "Synchronised to time server %s (%s), stratum %u.", address,
+                           clock->reference_name, clock->stratum);
+    (void) sd_notifyf(0, "STATUS=%s", text.data);
+}
+
+void notify_synchronized(void)
+{
+    int fd =
+        open(SYNCHRONIZED_FILE, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0644);
+
+    if (fd < 0)
+        return;
+    (void) futimens(fd, NULL);
+    close(fd);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* What the service manager and its helpers are told. Silent where there is no service manager. */
+
+#include <stdbool.h>
+
+#include "core/api/report.h"
+
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+
+/* The line that `systemctl status` shows. */
+void notify_status(const ClockReport *clock);
+
+/* Creates the file by which systemd-time-wait-sync learns that the clock is right. Where its directory does
+ * not exist or is not ours, nothing happens. */
+void notify_synchronized(void);
