@@ -56,7 +56,8 @@ static void fill_roots(const Engine *engine, const Source *source, LocalTime at,
     c->oldest = local_add(c->newest, -stats.span);
     if (!c->estimate.has_frequency)
         rate += engine->discipline.skew;
-    c->standard_deviation = stats.standard_deviation;
+    /* One or two samples scatter by as much as they are uncertain, as far as anybody knows. */
+    c->standard_deviation = stats.runs > 0 ? stats.standard_deviation : c->estimate.offset_sd;
     c->root_delay = source->last.root_delay + fmin(source->last.peer_delay, stats.min_delay);
     c->root_dispersion =
         source->last.root_dispersion + source->last.peer_dispersion + c->estimate.offset_sd + rate * age;

@@ -317,10 +317,502 @@ static void test_synchronizes(void **state)
     world_free(world);
 }
 
+static SourceId first_source(const World *world)
+{
+    SourceId ids[16];
+
+    assert_true(engine_sources(world->engine, ids, ELEMENTS(ids)) > 0);
+    return ids[0];
+}
+
+static ClockReport clock_of(const World *world)
+{
+    ClockReport report;
+
+    engine_clock_report(world->engine, now_of(world), &report);
+    return report;
+}
+
+static SourceReport report_of(const World *world, size_t index)
+{
+    SourceId ids[32];
+    SourceReport report;
+
+    assert_true(engine_sources(world->engine, ids, ELEMENTS(ids)) > index);
+    assert_true(engine_source_report(world->engine, ids[index], now_of(world), &report));
+    return report;
+}
+
+static void test_steps_once(void **state)
+{
+    World *world = world_new(200000000.0, 20e-6); /* the clock is in 2019 */
+    Config *config = config_with(four_names, 4);
+
+    (void) state;
+    config->clock.step_threshold = 1;
+    config->clock.step_limit = 3;
+    add_servers(world, 4);
+    world->servers[3].offset = 1.0;
+    start(world, config);
+    run(world, 9);
+    assert_int_equal(world->actions[ACTION_STEP], 1);
+    assert_int_equal(world->events[EVENT_STEPPED], 1);
+    assert_int_equal(world->events[EVENT_DISRUPTED], 0);
+    assert_true(clock_of(world).synchronized);
+    assert_int_equal(clock_of(world).step_count, 1);
+    assert_int_equal(report_of(world, 3).state, STATE_FALSETICKER);
+    for (int i = 0; i < 300; i++) {
+        run(world, 1);
+        assert_true(fabs(true_offset(world)) < 1e-3);
+    }
+    world_free(world);
+}
+
+static void test_slews_at_most_at_max_slew_rate(void **state)
+{
+    World *world = world_new(3.0, 0);
+    Config *config = config_with(four_names, 1);
+
+    (void) state;
+    config->clock.max_slew_rate = 1e-3;
+    add_servers(world, 1);
+    start(world, config);
+    for (int i = 0; i < 100; i++) {
+        double before = true_offset(world);
+        run(world, 10);
+        assert_true(fabs(true_offset(world) - before) <= 10 * 1.001e-3);
+    }
+    assert_true(fabs(true_offset(world) - 2.0) < 0.02);
+    run(world, 3000);
+    assert_true(fabs(true_offset(world)) < 1e-4);
+    assert_int_equal(world->actions[ACTION_STEP], 0);
+    world_free(world);
+}
+
+static void test_outage(void **state)
+{
+    World *world = world_new(0, 10e-6);
+    Config *config = config_with(four_names, 3);
+    double bound;
+
+    (void) state;
+    config->selection.max_distance = 0.005;
+    add_servers(world, 3);
+    start(world, config);
+    run(world, 1000);
+    assert_true(clock_of(world).synchronized);
+    assert_int_equal(report_of(world, 0).reachability & 7, 7);
+    for (size_t i = 0; i < 3; i++)
+        world->servers[i].silent = true;
+    run(world, 1500);
+    bound = clock_of(world).max_error;
+    run(world, 100);
+    assert_true(clock_of(world).max_error > bound);
+    for (int i = 0; i < 100 && clock_of(world).synchronized; i++)
+        run(world, 1000);
+    assert_false(clock_of(world).synchronized);
+    assert_int_equal(report_of(world, 0).reachability, 0);
+    assert_int_equal(world->events[EVENT_UNSYNCHRONIZED], 1);
+    assert_false(world->last_action[ACTION_SET_STATUS].status.synchronized);
+    for (size_t i = 0; i < 3; i++)
+        world->servers[i].silent = false;
+    run(world, 3000);
+    assert_true(clock_of(world).synchronized);
+    assert_true(world->last_action[ACTION_SET_STATUS].status.synchronized);
+    world_free(world);
+}
+
+static void test_drift_file(void **state)
+{
+    World *world = world_new(0, -50e-6);
+    EngineSetup setup = {
+        .precision = 1e-7,
+        .drift_frequency = 50e-6,
+        .drift_skew = 1e-8,
+        .random = fill_random,
+        .random_userdata = world,
+    };
+    Config *config = config_with(four_names, 1);
+
+    (void) state;
+    add_servers(world, 1);
+    assert_int_equal(engine_new(&setup, config, now_of(world), &world->engine), 0);
+    config_free(config);
+    drain(world);
+    assert_true(fabs(world->frequency - 50e-6) < 1e-12);
+    assert_int_equal(world->events[EVENT_DRIFT_LOADED], 1);
+    run(world, 4000);
+    assert_true(fabs(true_offset(world)) < 1e-6);
+    assert_int_equal(world->actions[ACTION_SAVE_DRIFT], 1);
+    assert_true(fabs(world->last_action[ACTION_SAVE_DRIFT].drift.frequency_ppm + 50) < 0.1);
+    engine_stop(world->engine, now_of(world));
+    drain(world);
+    assert_int_equal(world->actions[ACTION_SAVE_DRIFT], 2);
+    assert_false(mono_is_set(engine_deadline(world->engine)));
+    world_free(world);
+}
+
+static void test_foreign_step(void **state)
+{
+    static const double jumps[] = {-3600, -0.002, 0.001, 1, 31536000};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(jumps); i++) {
+        World *world = world_new(0, 10e-6);
+        add_servers(world, 2);
+        Config *config = config_with(four_names, 2);
+        config->clock.step_threshold = 0.1;
+        config->clock.step_limit = -1;
+        start(world, config);
+        run(world, 300);
+        world->raw_ns += ns_from_seconds(jumps[i]);
+        run(world, 70);
+        assert_int_equal(world->events[EVENT_DISRUPTED], 1);
+        assert_true(fabs(world->last_event[EVENT_DISRUPTED].value - jumps[i]) <
+                    1e-6 + fabs(jumps[i]) * 1e-12);
+        run(world, 30);
+        assert_true(clock_of(world).synchronized);
+        assert_true(fabs(true_offset(world)) < 1e-5);
+        world_free(world);
+    }
+}
+
+/* Both clocks are read one after the other; a process that is held up between looks like a jump, once. */
+static void test_hiccup_is_no_jump(void **state)
+{
+    World *world = world_new(0, 10e-6);
+
+    (void) state;
+    add_servers(world, 1);
+    start(world, config_with(four_names, 1));
+    run(world, 100);
+    Now torn = now_of(world);
+    torn.mono.ns -= 20000000;
+    engine_on_timer(world->engine, torn);
+    assert_true(engine_deadline(world->engine).ns <= torn.mono.ns);
+    run(world, 100);
+    assert_int_equal(world->events[EVENT_DISRUPTED], 0);
+    world_free(world);
+}
+
+static void test_observe(void **state)
+{
+    World *world = world_new(0.5, 10e-6);
+
+    (void) state;
+    add_servers(world, 3);
+    start_in_mode(world, config_with(four_names, 3), ENGINE_OBSERVE);
+    run(world, 600);
+    assert_true(clock_of(world).synchronized);
+    assert_false(clock_of(world).may_set_clock);
+    assert_true(fabs(clock_of(world).system_offset - true_offset(world)) < 1e-5);
+    assert_int_equal(world->actions[ACTION_SET_FREQUENCY], 0);
+    assert_int_equal(world->actions[ACTION_STEP], 0);
+    assert_int_equal(world->actions[ACTION_SET_STATUS], 0);
+    assert_int_equal(world->actions[ACTION_SAVE_DRIFT], 0);
+    world_free(world);
+}
+
+static void test_once(void **state)
+{
+    static const struct {
+        const char *name;
+        EngineMode mode;
+        bool silent;
+        int32_t max_samples;
+        int status;
+        uint32_t steps;
+        double within; /* s */
+    } rows[] = {
+        {"set", ENGINE_SET_ONCE, false, 64, 0, 1, 6},
+        {"show", ENGINE_SHOW_ONCE, false, 64, 0, 0, 6},
+        {"show after one sample", ENGINE_SHOW_ONCE, false, 1, 0, 0, 1},
+        {"no answer", ENGINE_SHOW_ONCE, true, 64, 1, 0, 20},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        World *world = world_new(-0.25, 10e-6);
+        Config *config = config_with(four_names, 1);
+        config->sources[0].max_samples = rows[i].max_samples;
+        add_servers(world, 1);
+        world->servers[0].silent = rows[i].silent;
+        start_in_mode(world, config, rows[i].mode);
+        run(world, rows[i].within);
+        if (world->actions[ACTION_EXIT] != 1)
+            fail_msg("%s: no end", rows[i].name);
+        assert_int_equal(world->last_action[ACTION_EXIT].exit_status, rows[i].status);
+        assert_int_equal(world->actions[ACTION_STEP], rows[i].steps);
+        if (!rows[i].silent)
+            assert_true(fabs(world->last_event[EVENT_INITIAL_OFFSET].value + 0.25) < 1e-3);
+        world_free(world);
+    }
+}
+
+static void test_max_change(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(four_names, 1);
+
+    (void) state;
+    config->clock.max_change_offset = 0.1;
+    config->clock.max_change_start = 1;
+    config->clock.max_change_ignore = 2;
+    add_servers(world, 1);
+    start(world, config);
+    run(world, 300);
+    world->servers[0].offset = 5;
+    run(world, 3000);
+    assert_int_equal(world->events[EVENT_CHANGE_REFUSED], 3);
+    assert_true(world->last_event[EVENT_CHANGE_REFUSED].fatal);
+    assert_int_equal(world->actions[ACTION_EXIT], 1);
+    assert_int_equal(world->last_action[ACTION_EXIT].exit_status, 1);
+    assert_true(fabs(true_offset(world)) < 1e-3);
+    world_free(world);
+}
+
+static void test_reasons(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(NULL, 0);
+
+    (void) state;
+    start(world, config);
+    assert_int_equal(clock_of(world).reason, CLOCK_NO_SOURCES);
+    world_free(world);
+
+    world = world_new(0, 0);
+    add_servers(world, 2);
+    start(world, config_with(four_names, 2));
+    assert_int_equal(clock_of(world).reason, CLOCK_STARTING);
+    for (size_t i = 0; i < 2; i++)
+        world->servers[i].silent = true;
+    run(world, 600);
+    assert_int_equal(clock_of(world).reason, CLOCK_NO_RESPONSE);
+    Command command = {.kind = COMMAND_SET_ONLINE, .online = false};
+    CommandReply reply;
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
+    assert_int_equal(reply.count, 2);
+    assert_int_equal(clock_of(world).reason, CLOCK_ALL_OFFLINE);
+    assert_int_equal(world->events[EVENT_SELECTION_FAILED], 0);
+    world_free(world);
+
+    world = world_new(0, 0);
+    add_servers(world, 2);
+    world->servers[1].offset = 2;
+    start(world, config_with(four_names, 2));
+    run(world, 60);
+    assert_int_equal(clock_of(world).reason, CLOCK_NO_MAJORITY);
+    assert_int_equal(world->last_event[EVENT_SELECTION_FAILED].reason, CLOCK_NO_MAJORITY);
+    assert_int_equal(world->events[EVENT_SELECTION_FAILED], 1);
+    world_free(world);
+}
+
+static void test_kiss_rate(void **state)
+{
+    World *world = world_new(0, 0);
+
+    (void) state;
+    add_servers(world, 1);
+    start(world, config_with(four_names, 1));
+    world->servers[0].kiss = NTP_KISS_RATE;
+    run(world, 5);
+    assert_int_equal(world->events[EVENT_KISS_RATE], 1);
+    assert_int_equal(world->servers[0].requests, 1);
+    world->servers[0].kiss = 0;
+    run(world, 250);
+    assert_int_equal(world->servers[0].requests, 1);
+    run(world, 400);
+    assert_in_range(world->servers[0].requests, 5, 7);
+    assert_true(clock_of(world).synchronized);
+    world_free(world);
+}
+
+static void test_pool(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(NULL, 0);
+    SourceConfig pool = source_config_default(SOURCE_POOL, "pool.example");
+    ActivityReport activity;
+    SourceId ids[16];
+
+    (void) state;
+    pool.iburst = true;
+    pool.max_sources = 3;
+    assert_int_equal(config_add_source(config, &pool), 0);
+    add_servers(world, 7);
+    start(world, config);
+    run(world, 1);
+    engine_activity_report(world->engine, &activity);
+    assert_int_equal(activity.unresolved, 6);
+    assert_int_equal(world->events[EVENT_RESOLVE_FAILED], 1);
+    run(world, 26);
+    assert_int_equal(world->actions[ACTION_RESOLVE], 1);
+    for (size_t i = 0; i < 7; i++)
+        world->answers[world->answer_count++] = world->servers[i].address;
+    run(world, 2); /* the second try, 28 s after the first */
+    assert_int_equal(world->actions[ACTION_RESOLVE], 2);
+    assert_int_equal(world->events[EVENT_SOURCE_RESOLVED], 6);
+    run(world, 20);
+    assert_int_equal(engine_sources(world->engine, ids, ELEMENTS(ids)), 3);
+    assert_true(clock_of(world).synchronized);
+    assert_true(strncmp(report_of(world, 0).name, "pool.example#", 13) == 0);
+
+    /* One of them falls silent: its name is looked up again, and it gets another address. */
+    SourceReport victim = report_of(world, 1);
+    server_at(world, &victim.remote.address)->silent = true;
+    for (int i = 0; i < 100 && world->events[EVENT_SOURCE_REPLACED] == 0; i++)
+        run(world, 100);
+    assert_int_equal(world->events[EVENT_SOURCE_REPLACED], 1);
+    assert_true(source_id_equal(world->last_event[EVENT_SOURCE_REPLACED].source, victim.id));
+    assert_true(ip_address_equal(&world->last_event[EVENT_SOURCE_REPLACED].previous, &victim.remote.address));
+    assert_string_equal(report_of(world, 1).name, victim.name);
+    world_free(world);
+}
+
+static void test_duplicates(void **state)
+{
+    World *world = world_new(0, 0);
+    SourceConfig again = source_config_default(SOURCE_SERVER, "192.0.2.1");
+    SourceConfig other_family = source_config_default(SOURCE_SERVER, "2001:db8::1");
+    CommandReply reply;
+
+    (void) state;
+    other_family.family = IP_V4;
+    add_servers(world, 1);
+    start(world, config_with(four_names, 1));
+    assert_int_equal(engine_add_source(world->engine, &again, now_of(world), &reply), COMMAND_EXISTS);
+    assert_int_equal(engine_add_source(world->engine, &other_family, now_of(world), &reply),
+                     COMMAND_BAD_FAMILY);
+    drain(world);
+    assert_int_equal(world->events[EVENT_SOURCE_NOT_ADDED], 2);
+    world_free(world);
+}
+
+static void test_reconfigure(void **state)
+{
+    static const char *const names[] = {"192.0.2.2", "192.0.2.3"};
+    World *world = world_new(0, 0);
+    SourceConfig extra = source_config_default(SOURCE_SERVER, "192.0.2.4");
+    CommandReply reply;
+    SourceId ids[8];
+
+    (void) state;
+    add_servers(world, 4);
+    start(world, config_with(four_names, 2));
+    assert_int_equal(engine_add_source(world->engine, &extra, now_of(world), &reply), COMMAND_OK);
+    run(world, 60);
+    SourceReport kept = report_of(world, 1);
+    assert_true(kept.samples >= 4);
+    Config *config = config_with(names, 2);
+    assert_int_equal(engine_reconfigure(world->engine, config, now_of(world)), 0);
+    config_free(config);
+    drain(world);
+    assert_int_equal(engine_sources(world->engine, ids, ELEMENTS(ids)), 3);
+    assert_true(source_id_equal(report_of(world, 0).id, kept.id));
+    assert_int_equal(report_of(world, 0).samples, kept.samples);
+    assert_string_equal(report_of(world, 1).name, "192.0.2.4");
+    assert_string_equal(report_of(world, 2).name, "192.0.2.3");
+    assert_int_equal(world->events[EVENT_SOURCE_REMOVED], 1);
+    world_free(world);
+}
+
+static void test_burst_offline(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(four_names, 1);
+    Command command = {.kind = COMMAND_BURST, .burst = {2, 5}};
+    ActivityReport activity;
+    CommandReply reply;
+
+    (void) state;
+    config->sources[0].offline = true;
+    add_servers(world, 1);
+    start(world, config);
+    run(world, 100);
+    assert_int_equal(world->servers[0].requests, 0);
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
+    engine_activity_report(world->engine, &activity);
+    assert_int_equal(activity.burst_offline, 1);
+    run(world, 100);
+    assert_int_equal(world->servers[0].requests, 2);
+    engine_activity_report(world->engine, &activity);
+    assert_int_equal(activity.offline, 1);
+
+    command = (Command) {.kind = COMMAND_SET_ONLINE, .sources.id = first_source(world), .online = true};
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
+    run(world, 20);
+    assert_int_equal(world->servers[0].requests, 6);
+    assert_int_equal(world->events[EVENT_SOURCE_ONLINE], 1);
+    world_free(world);
+}
+
+static void test_make_step(void **state)
+{
+    World *world = world_new(2, 0);
+    Command command = {.kind = COMMAND_MAKE_STEP};
+    Config *config = config_with(four_names, 1);
+    CommandReply reply;
+
+    (void) state;
+    config->clock.max_slew_rate = 1e-4;
+    add_servers(world, 1);
+    start(world, config);
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_NOT_SYNCHRONIZED);
+    run(world, 20);
+    assert_true(true_offset(world) > 1.9);
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
+    drain(world);
+    assert_true(fabs(true_offset(world)) < 1e-4);
+    assert_int_equal(clock_of(world).step_count, 1);
+    world_free(world);
+}
+
+/* A slew that is not urgent ends with a request, so that a poll costs no extra wake-up. */
+static void test_wakeups(void **state)
+{
+    World *world = world_new(0, 5e-6);
+    uint32_t sent, calls = 0;
+
+    (void) state;
+    add_servers(world, 1);
+    start(world, config_with(four_names, 1));
+    run(world, 3000);
+    sent = world->actions[ACTION_SEND];
+    int64_t end = world->true_ns + 20000 * NSEC_PER_SEC;
+    while (world->true_ns < end) {
+        int64_t timer = true_of_mono(world, engine_deadline(world->engine));
+        run(world, (double) (timer - world->true_ns) * 1e-9);
+        run(world, 1e-2); /* for the answer */
+        calls++;
+    }
+    sent = world->actions[ACTION_SEND] - sent;
+    assert_true(sent > 10);
+    assert_true(calls <= sent + 2);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_synchronizes),
+        cmocka_unit_test(test_steps_once),
+        cmocka_unit_test(test_slews_at_most_at_max_slew_rate),
+        cmocka_unit_test(test_outage),
+        cmocka_unit_test(test_drift_file),
+        cmocka_unit_test(test_foreign_step),
+        cmocka_unit_test(test_hiccup_is_no_jump),
+        cmocka_unit_test(test_observe),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_max_change),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_kiss_rate),
+        cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_burst_offline),
+        cmocka_unit_test(test_make_step),
+        cmocka_unit_test(test_wakeups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
