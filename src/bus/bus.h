@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* The daemon on the system bus: org.timeball1 with its objects, signals and authorization.
+ *
+ * Nothing here blocks, and nothing depends on the bus being there: it is waited for, it may go and come back,
+ * its name may be refused. The objects show what the Service says at the moment of the question. */
+
+#include <systemd/sd-event.h>
+
+#include "base/macros.h"
+#include "core/api/service.h"
+
+typedef struct Bus Bus;
+
+/* What the daemon may want to log. Each is told once until the state changes. */
+typedef enum BusNotice {
+    BUS_CONNECTED = 0, /* and the name is ours */
+    BUS_UNAVAILABLE,   /* no connection; it is tried again. error: negative errno */
+    BUS_LOST,          /* the connection broke; it is tried again */
+    BUS_NAME_REFUSED,  /* connected, but another process has the name, or the bus forbids it to us. error */
+} BusNotice;
+
+typedef void (*BusListener)(void *userdata, BusNotice notice, int error);
+
+/* Starts connecting to DBUS_SYSTEM_BUS_ADDRESS or the standard address, and serves as long as it lives.
+ * event: referenced. service: copied; what its methods need must outlive the Bus. listener: may be NULL.
+ * Returns a negative errno for lack of memory only, never for lack of a bus. */
+int bus_new(sd_event *event, const Service *service, BusListener listener, void *userdata,
+            Bus **ret) must_check_;
+Bus *bus_free(Bus *bus);
+DEFINE_CLEANUP(Bus, bus_free);
+
+/* To be called after each event of the engine: emits signals, marks what has changed. PropertiesChanged is
+ * sent when the loop comes round, once for each object. */
+void bus_on_event(Bus *bus, const Event *event);
+
+/* The list of configuration files may be another one (SIGHUP). Reload by the bus needs no such call. */
+void bus_on_configuration_changed(Bus *bus);

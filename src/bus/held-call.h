@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* Method calls whose answer comes later: held as long as the caller is on the bus, and not too many of them.
+ *
+ * sd_bus_track would do the first half, but it asks the bus driver with a blocking call. */
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "base/macros.h"
+
+#define HELD_CALLS_PER_SENDER 8
+#define HELD_CALLS_MAX        64
+
+typedef struct HeldCall HeldCall;
+
+/* All that are held for one purpose. Zeroed at the start; empty when its owner goes. */
+typedef struct HeldCalls {
+    HeldCall *calls[HELD_CALLS_MAX];
+    size_t count;
+} HeldCalls;
+
+/* The caller has left the bus; the handler frees the HeldCall. */
+typedef void (*HeldCallGone)(void *userdata);
+
+bool held_calls_have_room(const HeldCalls *calls, sd_bus_message *message);
+
+/* Takes a reference on message. There must be room. */
+int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallGone on_gone, void *userdata,
+                  HeldCall **ret) must_check_;
+HeldCall *held_call_free(HeldCall *call);
+
+sd_bus_message *held_call_message(const HeldCall *call);

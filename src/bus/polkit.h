@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* Who may do what, as polkit says: asked without waiting, and the call is dispatched again when the answer
+ * is there. One Polkit belongs to one connection. */
+
+#include <systemd/sd-bus.h>
+
+#include "base/macros.h"
+
+typedef struct Polkit Polkit;
+
+typedef enum Authorization {
+    AUTHORIZATION_GRANTED = 0,
+    AUTHORIZATION_PENDING,   /* the handler returns 1 and does nothing; it will be called once more */
+    AUTHORIZATION_DENIED,    /* by polkit, or polkit is absent and the caller is not root */
+    AUTHORIZATION_CHALLENGE, /* the user would have to authenticate, and the call forbids to ask */
+    AUTHORIZATION_TOO_MANY,  /* too many checks under way, of this caller or of all */
+} Authorization;
+
+/* Shown to rules and agents with the action. */
+typedef struct PolkitDetail {
+    const char *key, *value;
+} PolkitDetail;
+
+int polkit_new(sd_bus *connection, Polkit **ret) must_check_;
+/* Withdraws what is still being asked. */
+Polkit *polkit_free(Polkit *polkit);
+DEFINE_CLEANUP(Polkit, polkit_free);
+
+/* May the sender of message do action? The handler has checked its arguments and changed nothing yet; at its
+ * second run it gets here again with the same message and action, and finds the answer.
+ * action: static text. details: detail_count of them, used during the call. */
+int polkit_check(Polkit *polkit, sd_bus_message *message, const char *action, const PolkitDetail *details,
+                 size_t detail_count, Authorization *ret) must_check_;
