@@ -6,8 +6,5 @@
 
 #include "core/select/select.h"
 
-/* Starts with the first estimate. */
-void combine_first(const Estimate *estimate, Estimate *ret);
-
-/* Adds one for the same instant, weighted by what it knows. */
-void combine_add(Estimate *combined, const Estimate *estimate);
+/* Combines `count` (at least 1) estimates for the same instant. */
+void combine_estimates(const Estimate *const *estimates, size_t count, Estimate *ret);

@@ -317,16 +317,16 @@ static void judge_distant(const Run *run, size_t best)
 
 static void combine(const Run *run, size_t best)
 {
+    const Estimate *estimates[CANDIDATES_MAX];
     SelectResult *result = run->result;
+    size_t n = 0;
 
-    combine_first(&run->candidates[best].estimate, &result->estimate);
-    result->combined = 1;
-    for (size_t i = 0; i < run->count; i++) {
-        if (!in_the_running(run, i) || i == best)
-            continue;
-        combine_add(&result->estimate, &run->candidates[i].estimate);
-        result->combined++;
-    }
+    estimates[n++] = &run->candidates[best].estimate;
+    for (size_t i = 0; i < run->count && n < CANDIDATES_MAX; i++)
+        if (in_the_running(run, i) && i != best)
+            estimates[n++] = &run->candidates[i].estimate;
+    combine_estimates(estimates, n, &result->estimate);
+    result->combined = n;
     result->root_delay = run->candidates[best].root_delay;
     result->root_dispersion = run->candidates[best].root_dispersion;
 }

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* A Kalman filter with two states for each of a row of wanders, and the mean of their results weighted by how
- * well each foresaw the measurements. The mean adapts by itself and never jumps from one wander to another.
- */
+/* A Kalman filter with two states (offset, frequency) for each of a grid of wanders and noises, and the mean
+ * of their results weighted by how well each foresaw the measurements. The mean adapts by itself and never
+ * jumps from one wander to another. doc/estimator.md has the measurements that led here. */
 
 #include "core/stats/oscillator-filter.h"
 
 #include <math.h>
 
 /* Standard deviation that the frequency gains in a second: from better than an oven to worse than a machine
- * in the sun, two values to the decade. */
+ * in the sun, two values to the decade. Most machines are in the middle; two decades away is one standard
+ * deviation of what is believed before anything is measured. */
 #define WANDER_LEAST  1e-12
 #define WANDER_STEP   3.1622776601683795
-#define WANDER_VALUES 13
+#define WANDER_USUAL  -8.5 /* log10 */
+#define WANDER_SPREAD 2.0
 
-typedef struct Hypothesis {
-    OscillatorState state;
-    double evidence; /* log likelihood */
-} Hypothesis;
+/* Before anything is known the oscillator is this far from right. */
+#define FREQUENCY_SD 2e-3
+
+/* Evidence of measurements that are gone fades with each that follows them: the weather changes. */
+#define FADING 0.9
+
+/* Noise that the delay does not tell of (timestamps, the server's own clock), in units of the jitter. */
+static const double noises[OSCILLATOR_NOISES] = {0, 0.1, 0.3, 1};
 
 void oscillator_extrapolate(OscillatorState *state, double seconds)
 {
@@ -29,78 +35,133 @@ void oscillator_extrapolate(OscillatorState *state, double seconds)
     state->frequency_variance += q * t;
 }
 
-static void take_measurement(Hypothesis *h, const Measurement *m, bool counts)
+static void take_first(OscillatorHypothesis *h, const Measurement *m, double variance)
+{
+    h->state.offset = m->offset;
+    h->state.offset_variance = variance;
+    h->state.covariance = 0;
+    h->state.frequency = 0;
+    h->state.frequency_variance = FREQUENCY_SD * FREQUENCY_SD;
+}
+
+static void take_measurement(OscillatorHypothesis *h, const Measurement *m, double noise_variance)
 {
     OscillatorState *s = &h->state;
     double innovation = m->offset - s->offset;
-    double variance = s->offset_variance + m->variance;
+    double variance = s->offset_variance + noise_variance;
     double gain = s->offset_variance / variance, frequency_gain = s->covariance / variance;
 
-    if (counts)
-        h->evidence -= 0.5 * (log(variance) + innovation * innovation / variance);
+    h->evidence -= 0.5 * (log(variance) + innovation * innovation / variance);
     s->offset += gain * innovation;
     s->frequency += frequency_gain * innovation;
     s->frequency_variance -= frequency_gain * s->covariance;
-    s->offset_variance = gain * m->variance;
-    s->covariance *= m->variance / variance;
+    s->offset_variance = gain * noise_variance;
+    s->covariance *= noise_variance / variance;
 }
 
-static void filter_one(const Measurement *m, size_t count, double frequency_sd, double wander,
-                       Hypothesis *ret)
+static OscillatorHypothesis hypothesis_at(size_t index)
 {
-    ret->state = (OscillatorState) {
-        .offset = m[0].offset,
-        .offset_variance = m[0].variance,
-        .frequency_variance = frequency_sd * frequency_sd,
-        .wander = wander,
-    };
-    /* Most machines are in the middle of the row; two decades away is one standard deviation. */
-    ret->evidence = log10(wander) + 17;
-    ret->evidence *= -0.5 * ret->evidence / 16;
-    for (size_t i = 1; i < count; i++) {
-        oscillator_extrapolate(&ret->state, m[i].time - m[i - 1].time);
-        take_measurement(ret, &m[i], i >= 2);
-    }
+    double exponent = log10(WANDER_LEAST) + 0.5 * (double) (index % OSCILLATOR_WANDERS);
+    double distance = (exponent - WANDER_USUAL) / WANDER_SPREAD;
+
+    return (OscillatorHypothesis) {.state = {.wander = pow(10, 2 * exponent)},
+                                   .evidence = -0.5 * distance * distance};
+}
+
+static double noise_variance(size_t index, double jitter)
+{
+    double noise = noises[index / OSCILLATOR_WANDERS] * jitter;
+
+    return noise * noise;
 }
 
 /* Mean and covariance of the mixture. */
-static void mix(const Hypothesis *all, OscillatorState *ret)
+static void mix(const OscillatorHypothesis *all, OscillatorState *ret)
 {
-    double best = -INFINITY, sum = 0;
+    double best = -INFINITY, sum = 0, weights[OSCILLATOR_HYPOTHESES];
     OscillatorState mean = {0};
 
-    for (size_t k = 0; k < WANDER_VALUES; k++)
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++)
         best = MAX(best, all[k].evidence);
-    for (size_t k = 0; k < WANDER_VALUES; k++) {
-        double p = exp(all[k].evidence - best);
-
-        sum += p;
-        mean.offset += p * all[k].state.offset;
-        mean.frequency += p * all[k].state.frequency;
-        mean.wander += p * all[k].state.wander;
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
+        weights[k] = exp(all[k].evidence - best);
+        sum += weights[k];
     }
-    mean.offset /= sum;
-    mean.frequency /= sum;
-    mean.wander /= sum;
-    for (size_t k = 0; k < WANDER_VALUES; k++) {
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
+        weights[k] /= sum;
+        mean.offset += weights[k] * all[k].state.offset;
+        mean.frequency += weights[k] * all[k].state.frequency;
+        mean.wander += weights[k] * all[k].state.wander;
+    }
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
         const OscillatorState *s = &all[k].state;
-        double p = exp(all[k].evidence - best) / sum;
         double offset = s->offset - mean.offset, frequency = s->frequency - mean.frequency;
 
-        mean.offset_variance += p * (s->offset_variance + offset * offset);
-        mean.covariance += p * (s->covariance + offset * frequency);
-        mean.frequency_variance += p * (s->frequency_variance + frequency * frequency);
+        mean.offset_variance += weights[k] * (s->offset_variance + offset * offset);
+        mean.covariance += weights[k] * (s->covariance + offset * frequency);
+        mean.frequency_variance += weights[k] * (s->frequency_variance + frequency * frequency);
     }
     *ret = mean;
 }
 
-void oscillator_filter(const Measurement *measurements, size_t count, double frequency_sd,
-                       OscillatorState *ret)
+static void follow(OscillatorHypothesis *h, const Measurement *m, size_t count, double common_variance)
 {
-    Hypothesis all[WANDER_VALUES];
-    double wander = WANDER_LEAST;
+    for (size_t i = 1; i < count; i++) {
+        oscillator_extrapolate(&h->state, m[i].time - m[i - 1].time);
+        take_measurement(h, &m[i], m[i].variance + common_variance);
+    }
+}
 
-    for (size_t k = 0; k < WANDER_VALUES; k++, wander *= WANDER_STEP)
-        filter_one(measurements, count, frequency_sd, wander * wander, &all[k]);
+void oscillator_filter(const OscillatorMemory *memory, const Measurement *measurements, size_t count,
+                       double jitter, OscillatorState *ret)
+{
+    OscillatorHypothesis all[OSCILLATOR_HYPOTHESES];
+
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
+        double common = noise_variance(k, jitter), variance = measurements[0].variance + common;
+
+        all[k] = hypothesis_at(k);
+        if (memory->valid) {
+            all[k].state = memory->hypotheses[k].state;
+            all[k].evidence += memory->hypotheses[k].evidence;
+            oscillator_extrapolate(&all[k].state, measurements[0].time - memory->time);
+            take_measurement(&all[k], &measurements[0], variance);
+        } else {
+            take_first(&all[k], &measurements[0], variance);
+        }
+        follow(&all[k], measurements, count, common);
+    }
     mix(all, ret);
+}
+
+/* Only differences of evidence count: keep them small. */
+static void normalize(OscillatorMemory *memory)
+{
+    double best = -INFINITY;
+
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++)
+        best = MAX(best, memory->hypotheses[k].evidence);
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++)
+        memory->hypotheses[k].evidence -= best;
+}
+
+void oscillator_remember(OscillatorMemory *memory, const Measurement *measurement, double jitter)
+{
+    for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
+        OscillatorHypothesis *h = &memory->hypotheses[k];
+        double variance = measurement->variance + noise_variance(k, jitter);
+
+        if (memory->valid) {
+            h->evidence *= FADING;
+            oscillator_extrapolate(&h->state, measurement->time - memory->time);
+            take_measurement(h, measurement, variance);
+        } else {
+            *h = hypothesis_at(k);
+            h->evidence = 0; /* what is believed at first is added when the evidence is used */
+            take_first(h, measurement, variance);
+        }
+    }
+    normalize(memory);
+    memory->valid = true;
+    memory->time = measurement->time;
 }

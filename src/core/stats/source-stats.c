@@ -18,25 +18,29 @@
 #include "core/stats/quantile.h"
 #include "core/stats/regression.h"
 
-/* Before anything is known: an oscillator is this far from right, and the jitter of a path this part of its
- * round trip. */
-#define FREQUENCY_SD_UNKNOWN 2e-3
-#define JITTER_UNKNOWN       0.1
-/* Excess delays beyond this many times the usual say nothing about asymmetry. */
-#define ASYMMETRY_LIMIT      0.5
-#define ASYMMETRY_ACTS       0.45
-#define ASYMMETRY_RUN        10
-#define SAMPLES_OPINION      6 /* before a delay is judged by the others */
-#define REGRESSION_LEAST     3
+/* What is reported before there is a line: worse than any oscillator and any path. */
+#define SKEW_UNKNOWN      2e-3
+#define DEVIATION_UNKNOWN 4.0
+/* Before anything is known, the jitter of one way is this part of the round trip; that counts as much as one
+ * measurement. */
+#define JITTER_UNKNOWN    0.1
+#define ASYMMETRY_LIMIT   0.5
+#define ASYMMETRY_ACTS    0.45
+#define ASYMMETRY_RUN     10
+#define SAMPLES_OPINION   6 /* before a delay is judged by the others */
+#define REGRESSION_LEAST  3
 
 struct SourceStats {
     SourceStatsConfig config;
     Sample samples[STATS_SAMPLES_MAX]; /* in order of time */
     size_t count;
-    double jitter;    /* s, mean of one direction */
-    double min_delay; /* s */
-    OscillatorState state;
-    bool regressed; /* line is valid */
+    LocalTime origin;        /* of the first sample: times and offsets for the filter are relative to it */
+    int64_t base_ns;         /* truth - time of that sample */
+    double jitter;           /* s, mean of one direction */
+    double min_delay;        /* s */
+    OscillatorMemory memory; /* of samples that are no longer in the register */
+    OscillatorState state;   /* at the newest sample */
+    bool regressed;          /* line is valid */
     Regression line;
     double jitter_asymmetry;
     uint32_t asymmetric_run; /* samples in a row for which the asymmetry was beyond doubt */
@@ -67,36 +71,50 @@ void source_stats_reset(SourceStats *stats)
     *stats = (SourceStats) {.config = config};
 }
 
-/* Offsets are kept as differences from the newest measurement: small enough for double. */
-static double relative_offset(const SourceStats *stats, const Sample *sample)
+/* Shortest round trip, and the mean of what one way adds to its half. The excess of a way is exponential,
+ * that of a round trip a sum of two; the shortest of n has an excess of its own, which the mean has to make
+ * up for.
+ */
+static void measure_delays(SourceStats *stats)
 {
-    const Sample *newest = &stats->samples[stats->count - 1];
-    int64_t offset = sample->truth.ns - sample->time.ns, base = newest->truth.ns - newest->time.ns;
-
-    return (double) (offset - base) * 1e-9;
-}
-
-/* Shortest round trip and the mean of what is above it; a minimum of n has an excess of its own, which counts
- * for all. */
-static double measure_delays(SourceStats *stats)
-{
-    double n = (double) stats->count, sum = 0;
+    double n = (double) stats->count, sum = 0, shortest_excess;
 
     stats->min_delay = INFINITY;
     for (size_t i = 0; i < stats->count; i++)
         stats->min_delay = MIN(stats->min_delay, stats->samples[i].peer_delay);
     for (size_t i = 0; i < stats->count; i++)
         sum += stats->samples[i].peer_delay - stats->min_delay;
-    stats->jitter = (sum + JITTER_UNKNOWN * stats->min_delay) / (2 * n);
-    return stats->jitter * sqrt(2 / n);
+    shortest_excess = stats->count > 1 ? 0.93 * sqrt(2 / n) + 0.3 / n : 2; /* in units of the jitter */
+    stats->jitter = (sum + 2 * JITTER_UNKNOWN * stats->min_delay) / (n * (2 - shortest_excess) + 2);
 }
 
-static double sample_variance(const SourceStats *stats, const Sample *sample, double floor_excess)
+/* Uniform over half of the excess to both sides; the shortest has some excess too. */
+static double sample_variance(const SourceStats *stats, const Sample *sample)
 {
-    double excess = sample->peer_delay - stats->min_delay + floor_excess;
+    double shortest_excess = 0.6 * stats->jitter * sqrt(2 / (double) stats->count);
+    double excess = sample->peer_delay - stats->min_delay + shortest_excess;
     double precision = stats->config.precision;
 
     return precision * precision + excess * excess / 12;
+}
+
+/* Delay on one way only: what a sample lost on it is known and taken out. */
+static double asymmetry_correction(const SourceStats *stats, const Sample *sample)
+{
+    if (stats->asymmetric_run < ASYMMETRY_RUN)
+        return 0;
+    return stats->jitter_asymmetry * (sample->peer_delay - stats->min_delay);
+}
+
+static Measurement measurement_of(const SourceStats *stats, const Sample *sample)
+{
+    int64_t offset_ns = sample->truth.ns - sample->time.ns - stats->base_ns;
+
+    return (Measurement) {
+        .time = local_diff(sample->time, stats->origin),
+        .offset = (double) offset_ns * 1e-9,
+        .variance = sample_variance(stats, sample),
+    };
 }
 
 /* Which part of the excess delay is on one way, by regression of the residuals on it: -0.5..0.5. */
@@ -119,47 +137,56 @@ static void measure_asymmetry(SourceStats *stats, const RegressionPoint *points)
     stats->jitter_asymmetry = CLAMP(asymmetry, -ASYMMETRY_LIMIT, ASYMMETRY_LIMIT);
 }
 
-/* Delay on one way only: what a sample lost on it is known and taken out. */
-static double asymmetry_correction(const SourceStats *stats, const Sample *sample)
+static void fit_line(SourceStats *stats)
 {
-    if (stats->asymmetric_run < ASYMMETRY_RUN)
-        return 0;
-    return stats->jitter_asymmetry * (sample->peer_delay - stats->min_delay);
+    RegressionPoint points[STATS_SAMPLES_MAX];
+    size_t least = (size_t) CLAMP(stats->config.min_samples, REGRESSION_LEAST, STATS_SAMPLES_MAX);
+
+    for (size_t i = 0; i < stats->count; i++) {
+        Measurement m = measurement_of(stats, &stats->samples[i]);
+
+        points[i] = (RegressionPoint) {m.time, m.offset, 1 / m.variance};
+    }
+    stats->regressed = regression_fit(points, stats->count, least, stats->config.precision, &stats->line);
+    if (stats->regressed)
+        measure_asymmetry(stats, points);
 }
 
 static void update(SourceStats *stats)
 {
     Measurement measurements[STATS_SAMPLES_MAX];
-    RegressionPoint points[STATS_SAMPLES_MAX];
-    LocalTime newest = stats->samples[stats->count - 1].time;
-    double floor_excess = measure_delays(stats);
 
+    measure_delays(stats);
+    fit_line(stats);
     for (size_t i = 0; i < stats->count; i++) {
-        const Sample *s = &stats->samples[i];
-        double time = local_diff(s->time, newest), offset = relative_offset(stats, s);
-        double variance = sample_variance(stats, s, floor_excess);
-
-        measurements[i] = (Measurement) {time, offset - asymmetry_correction(stats, s), variance};
-        points[i] = (RegressionPoint) {time, offset, 1 / variance};
+        measurements[i] = measurement_of(stats, &stats->samples[i]);
+        measurements[i].offset -= asymmetry_correction(stats, &stats->samples[i]);
     }
-    stats->regressed =
-        regression_fit(points, stats->count,
-                       (size_t) CLAMP(stats->config.min_samples, REGRESSION_LEAST, STATS_SAMPLES_MAX),
-                       stats->config.precision, &stats->line);
-    if (stats->regressed)
-        measure_asymmetry(stats, points);
-    oscillator_filter(measurements, stats->count, FREQUENCY_SD_UNKNOWN, &stats->state);
+    oscillator_filter(&stats->memory, measurements, stats->count, stats->jitter, &stats->state);
+}
+
+/* The oldest one leaves. What it said is kept, unless the user wants a short memory. */
+static void make_room(SourceStats *stats)
+{
+    if (stats->config.max_samples == STATS_SAMPLES_MAX) {
+        Measurement oldest = measurement_of(stats, &stats->samples[0]);
+
+        oldest.offset -= asymmetry_correction(stats, &stats->samples[0]);
+        oscillator_remember(&stats->memory, &oldest, stats->jitter);
+    }
+    memmove(stats->samples, stats->samples + 1, (stats->count - 1) * sizeof(Sample));
+    stats->count--;
 }
 
 bool source_stats_add(SourceStats *stats, const Sample *sample)
 {
-    size_t most = (size_t) stats->config.max_samples;
-
     if (stats->count > 0 && sample->time.ns <= stats->samples[stats->count - 1].time.ns)
         return false;
-    if (stats->count == most) {
-        memmove(stats->samples, stats->samples + 1, (most - 1) * sizeof(*sample));
-        stats->count--;
+    if (stats->count == (size_t) stats->config.max_samples)
+        make_room(stats);
+    if (stats->count == 0 && !stats->memory.valid) {
+        stats->origin = sample->time;
+        stats->base_ns = sample->truth.ns - sample->time.ns;
     }
     stats->samples[stats->count++] = *sample;
     update(stats);
@@ -182,7 +209,7 @@ bool source_stats_estimate(const SourceStats *stats, LocalTime at, Estimate *ret
         state.offset += state.frequency * elapsed;
     *ret = (Estimate) {
         .time = at,
-        .truth = cooked_add((CookedTime) {newest->truth.ns - newest->time.ns + at.ns}, state.offset),
+        .truth = cooked_add((CookedTime) {at.ns + stats->base_ns}, state.offset),
         .frequency = state.frequency,
         .offset_sd = sqrt(state.offset_variance),
         .frequency_sd = sqrt(state.frequency_variance),
@@ -191,6 +218,14 @@ bool source_stats_estimate(const SourceStats *stats, LocalTime at, Estimate *ret
         .has_frequency = stats->count >= REGRESSION_LEAST,
     };
     return true;
+}
+
+/* Whoever wants so few samples that there is never a line takes them as they are. */
+static double deviation_without_line(const SourceStats *stats)
+{
+    if (stats->config.max_samples < REGRESSION_LEAST && stats->count > 0)
+        return sqrt(stats->state.offset_variance);
+    return DEVIATION_UNKNOWN;
 }
 
 void source_stats_report(const SourceStats *stats, SourceStatsReport *ret)
@@ -204,8 +239,9 @@ void source_stats_report(const SourceStats *stats, SourceStatsReport *ret)
                     ? local_diff(stats->samples[stats->count - 1].time, stats->samples[start].time)
                     : 0,
         .frequency = stats->regressed ? stats->line.slope : 0,
-        .skew = stats->regressed ? stats->line.slope_sd : FREQUENCY_SD_UNKNOWN,
-        .standard_deviation = stats->regressed ? stats->line.standard_deviation : 4,
+        .skew = stats->regressed ? stats->line.slope_sd : SKEW_UNKNOWN,
+        .standard_deviation =
+            stats->regressed ? stats->line.standard_deviation : deviation_without_line(stats),
         .jitter_asymmetry = stats->jitter_asymmetry,
         .min_delay = stats->count > 0 ? stats->min_delay : 0,
     };
