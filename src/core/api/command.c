@@ -35,7 +35,7 @@ static const CommandInfo commands[] = {
     [COMMAND_RELOAD_SOURCES] = {"reload sources", ACTION_RELOAD},
     [COMMAND_DUMP] = {"dump", ACTION_MANAGE_DAEMON},
 };
-static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT);
+static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT, "one row for each member");
 
 /* Ranges of the configuration language (server options), without its silent clamping. */
 static const SourceOptionInfo source_options[] = {
@@ -48,7 +48,7 @@ static const SourceOptionInfo source_options[] = {
     [OPTION_MAXDELAYDEVRATIO] = {"maxdelaydevratio", 0, 1e6, false},
     [OPTION_OFFSET] = {"offset", -1e6, 1e6, false},
 };
-static_assert(ELEMENTS(source_options) == SOURCE_OPTION_COUNT);
+static_assert(ELEMENTS(source_options) == SOURCE_OPTION_COUNT, "one row for each member");
 
 /* Exchanges in one burst: enough for every use, and an end. */
 #define BURST_TOTAL_MAX 1000

@@ -34,7 +34,7 @@ static const char *const event_names[] = {
     [EVENT_INITIAL_OFFSET] = "initial-offset",
     [EVENT_SOURCE_NOT_ADDED] = "source-not-added",
 };
-static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT);
+static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 
 const char *event_name(EventKind kind)
 {

@@ -21,7 +21,7 @@ static const char *const leap_names[] = {
     [LEAP_DELETE] = "delete-second",
     [LEAP_UNSYNCHRONIZED] = "unsynchronized",
 };
-static_assert(ELEMENTS(leap_names) == LEAP_UNSYNCHRONIZED + 1);
+static_assert(ELEMENTS(leap_names) == LEAP_UNSYNCHRONIZED + 1, "one row for each member");
 
 static const char *const kind_names[] = {
     [SOURCE_SERVER] = "server",
@@ -29,14 +29,14 @@ static const char *const kind_names[] = {
     [SOURCE_PEER] = "peer",
     [SOURCE_REFCLOCK] = "refclock",
 };
-static_assert(ELEMENTS(kind_names) == SOURCE_REFCLOCK + 1);
+static_assert(ELEMENTS(kind_names) == SOURCE_REFCLOCK + 1, "one row for each member");
 
 static const char *const origin_names[] = {
     [TIMESTAMP_DAEMON] = "daemon",
     [TIMESTAMP_KERNEL] = "kernel",
     [TIMESTAMP_HARDWARE] = "hardware",
 };
-static_assert(ELEMENTS(origin_names) == TIMESTAMP_HARDWARE + 1);
+static_assert(ELEMENTS(origin_names) == TIMESTAMP_HARDWARE + 1, "one row for each member");
 
 static const Wording packet_wordings[] = {
     [PACKET_GOOD] = {"good", "The answer was good"},
@@ -63,7 +63,7 @@ static const Wording packet_wordings[] = {
     [PACKET_LOOP] = {"loop", "The server is synchronised to this machine (test D)"},
     [PACKET_LEAP_GUARD] = {"leap-guard", "The answer came within 5 s of a leap second"},
 };
-static_assert(ELEMENTS(packet_wordings) == PACKET_VERDICT_COUNT);
+static_assert(ELEMENTS(packet_wordings) == PACKET_VERDICT_COUNT, "one row for each member");
 
 /* letter: of selectdata. mark: the coarser one of sources; '?' for whatever may not be selected. */
 static const struct StateWording {
@@ -94,7 +94,7 @@ static const struct StateWording {
     [STATE_COMBINED] = {"combined", "It is combined with the selected source", '+', '+'},
     [STATE_SELECTED] = {"selected", "It is selected", '*', '*'},
 };
-static_assert(ELEMENTS(state_wordings) == STATE_COUNT);
+static_assert(ELEMENTS(state_wordings) == STATE_COUNT, "one row for each member");
 
 static const Wording clock_wordings[] = {
     [CLOCK_SYNCHRONIZED] = {"synchronized", "The clock is synchronised"},
@@ -111,7 +111,7 @@ static const Wording clock_wordings[] = {
     [CLOCK_EXCESSIVE] = {"excessive", "The correction is above the limit that maxchange sets"},
     [CLOCK_OBSERVING] = {"observing", "The daemon may not set the clock: it only observes"},
 };
-static_assert(ELEMENTS(clock_wordings) == CLOCK_REASON_COUNT);
+static_assert(ELEMENTS(clock_wordings) == CLOCK_REASON_COUNT, "one row for each member");
 
 static const Wording command_wordings[] = {
     [COMMAND_OK] = {"ok", "Done"},
@@ -127,7 +127,7 @@ static const Wording command_wordings[] = {
     [COMMAND_NOT_SYNCHRONIZED] = {"not-synchronized", "There is no correction to apply"},
     [COMMAND_CONFIG] = {"config", "The configuration has errors: nothing was changed"},
 };
-static_assert(ELEMENTS(command_wordings) == COMMAND_RESULT_COUNT);
+static_assert(ELEMENTS(command_wordings) == COMMAND_RESULT_COUNT, "one row for each member");
 
 /* One of the tables above, by any number. */
 static const Wording *wording_at(const Wording *table, size_t count, unsigned index)
