@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "actions.h"
+#include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
 
@@ -23,6 +24,7 @@ struct Daemon {
     Exchanges *exchanges;
     Lookup *lookup;
     Engine *engine;
+    Bus *bus;
 
     World world;
     Service service;

@@ -62,7 +62,7 @@ static CommandResult reload_sources(Daemon *daemon)
 
 static void service_info(void *userdata, ServiceInfo *ret)
 {
-    static const char *const features[] = {"ntp", "ipv6", NULL};
+    static const char *const features[] = {"ntp", "ipv6", "dbus", NULL};
     static const char *const no_files[] = {NULL};
     Daemon *daemon = userdata;
 

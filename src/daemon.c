@@ -80,6 +80,8 @@ static void publish(Daemon *daemon, const Event *event)
     /* The sources of the configuration are no news. */
     if (event->kind != EVENT_SOURCE_ADDED || daemon->running)
         event_log(daemon->journal, event, daemon->config->daemon.drift_file);
+    if (daemon->bus)
+        bus_on_event(daemon->bus, event);
     if (event->kind == EVENT_SYNCHRONIZED && daemon->world.may_set_clock)
         notify_synchronized();
     if (event->kind == EVENT_SYNCHRONIZED || event->kind == EVENT_UNSYNCHRONIZED ||
@@ -158,11 +160,13 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+    Daemon *daemon = userdata;
     CommandReply reply = {};
 
     (void) source;
     (void) info;
-    (void) daemon_reload(userdata, &reply);
+    if (daemon_reload(daemon, &reply) == COMMAND_OK && daemon->bus)
+        bus_on_configuration_changed(daemon->bus);
     return 0;
 }
 
@@ -239,6 +243,28 @@ static int new_engine(Daemon *daemon)
     return engine_new(&setup, daemon->config, kernel_clock_now(), &daemon->engine);
 }
 
+/* Once for each state of the bus, so that a machine without one is told once. */
+static void on_bus_notice(void *userdata, BusNotice notice, int error)
+{
+    Daemon *daemon = userdata;
+
+    switch (notice) {
+    case BUS_CONNECTED: journal_print(daemon->journal, LOG_LEVEL_DEBUG, "Connected to the system bus"); break;
+    case BUS_UNAVAILABLE:
+        journal_print(daemon->journal, LOG_LEVEL_WARNING, "No system bus, will be tried again: %s",
+                      strerror(-error));
+        break;
+    case BUS_LOST:
+        journal_print(daemon->journal, LOG_LEVEL_WARNING,
+                      "Connection to the system bus lost, will be tried again");
+        break;
+    case BUS_NAME_REFUSED:
+        journal_print(daemon->journal, LOG_LEVEL_WARNING,
+                      "The system bus refuses us the name org.timeball1: %s", strerror(-error));
+        break;
+    }
+}
+
 static int add_timers(Daemon *daemon)
 {
     int r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0, 1, on_timer, daemon);
@@ -274,7 +300,12 @@ static int connect_parts(Daemon *daemon)
         .lookup = daemon->lookup,
         .drift_file = daemon->config->daemon.drift_file,
     };
-    return new_engine(daemon);
+    if ((r = new_engine(daemon)) < 0)
+        return r;
+    /* Nobody manages a daemon that is about to end. */
+    if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
+        return 0;
+    return bus_new(daemon->event, &daemon->service, on_bus_notice, daemon, &daemon->bus);
 }
 
 int daemon_new(const Options *options, Config *config, Journal *journal, Daemon **ret)
@@ -306,6 +337,7 @@ Daemon *daemon_free(Daemon *daemon)
     sd_event_source_disable_unref(daemon->timer);
     sd_event_source_disable_unref(daemon->limit);
     sd_event_source_disable_unref(daemon->post);
+    bus_free(daemon->bus);
     lookup_free(daemon->lookup);
     exchanges_free(daemon->exchanges);
     engine_free(daemon->engine);

@@ -57,6 +57,8 @@ static int write_new(const char *path, const void *data, size_t length, mode_t m
         return -errno;
     ssize_t n = write(fd, data, length);
     int r = n < 0 ? -errno : (size_t) n < length ? -ENOSPC : 0;
+    if (r == 0 && fchmod(fd, mode) < 0) /* whatever the umask */
+        r = -errno;
     if (close(fd) < 0 && r == 0)
         r = -errno;
     return r;

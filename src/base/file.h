@@ -15,4 +15,5 @@ int file_read_small(const char *path, char *buffer, size_t size, size_t *ret_len
 
 /* Writes "<path>.tmp" anew and renames it to path, so that there is the old content or the new one, nothing
  * in between. A failure leaves path as it was. */
+/* mode: exactly this, whatever the umask. */
 int file_replace(const char *path, const void *data, size_t length, mode_t mode) must_check_;
