@@ -8,6 +8,7 @@
 #include "core/config/directives.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "core/config/config.h"
@@ -227,32 +228,48 @@ const OptionEntry *source_option_find(const char *name)
     return NULL;
 }
 
-static void consider(const char *word, const char *candidate, size_t *distance, const char **nearest)
-{
-    size_t d = spelling_distance(word, candidate);
+/* The search for a word like this one. */
+typedef struct Nearest {
+    const char *word;
+    size_t length;
+    size_t distance; /* of the candidate, or one more than what is allowed */
+    const char *candidate;
+} Nearest;
 
-    if (d < *distance) {
-        *distance = d;
-        *nearest = candidate;
+static Nearest nearest_start(const char *word)
+{
+    return (Nearest) {.word = word, .length = strlen(word), .distance = spelling_tolerance(word) + 1};
+}
+
+static void nearest_consider(Nearest *nearest, const char *candidate)
+{
+    size_t length = strlen(candidate);
+    size_t difference = length > nearest->length ? length - nearest->length : nearest->length - length;
+
+    /* It takes at least one edit for each byte that one word is longer. */
+    if (difference >= nearest->distance)
+        return;
+    size_t distance = spelling_distance(nearest->word, candidate);
+    if (distance < nearest->distance) {
+        nearest->distance = distance;
+        nearest->candidate = candidate;
     }
 }
 
 const char *directive_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    size_t distance = spelling_tolerance(name) + 1;
+    Nearest nearest = nearest_start(name);
 
     for (const Directive *d = DIRECTIVES; d->name; d++)
-        consider(name, d->name, &distance, &nearest);
-    return nearest;
+        nearest_consider(&nearest, d->name);
+    return nearest.candidate;
 }
 
 const char *source_option_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    size_t distance = spelling_tolerance(name) + 1;
+    Nearest nearest = nearest_start(name);
 
     for (const OptionEntry *o = SOURCE_OPTIONS; o->name; o++)
-        consider(name, o->name, &distance, &nearest);
-    return nearest;
+        nearest_consider(&nearest, o->name);
+    return nearest.candidate;
 }

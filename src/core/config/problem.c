@@ -62,11 +62,16 @@ void config_problems_add(ConfigProblems *problems, const ConfigProblem *problem)
     if (problems->count >= CONFIG_PROBLEMS_MAX)
         return;
 
-    ConfigProblem *items = reallocarray(problems->items, problems->count + 1, sizeof(*items));
-    if (!items)
-        return;
-    problems->items = items;
-    items[problems->count++] = *problem;
+    /* Room is the next power of two. */
+    if ((problems->count & (problems->count - 1)) == 0) {
+        size_t room = problems->count == 0 ? 1 : 2 * problems->count;
+        ConfigProblem *items = reallocarray(problems->items, room, sizeof(*items));
+
+        if (!items)
+            return;
+        problems->items = items;
+    }
+    problems->items[problems->count++] = *problem;
 }
 
 void config_problems_clear(ConfigProblems *problems)
