@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/clock/clock.h"
+#include "unit.h"
+
+#define START (INT64_C(1772323200) * NSEC_PER_SEC)
+
+static Now at(int64_t ns)
+{
+    return (Now) {.mono = {ns + 1000}, .raw = {START + ns}};
+}
+
+static RawTime raw_at(double seconds)
+{
+    return raw_add((RawTime) {START}, seconds);
+}
+
+static double local_at(const Clock *clock, RawTime raw)
+{
+    return (double) (clock_to_local(clock, raw).ns - START) * 1e-9;
+}
+
+static void test_pieces(void **state)
+{
+    Clock clock = clock_start(at(0), 0);
+
+    (void) state;
+    assert_true(clock_to_local(&clock, raw_at(5)).ns == START + 5 * NSEC_PER_SEC);
+    /* From 10 s on the kernel clock runs 1 % fast: 10.1 s of it are 10 s of the oscillator. */
+    clock_on_frequency(&clock, raw_at(10), 0.01);
+    assert_true(fabs(local_at(&clock, raw_at(20.1)) - 20) < 2e-9);
+    /* ... and before it nothing has changed. */
+    assert_true(fabs(local_at(&clock, raw_at(5)) - 5) < 2e-9);
+    assert_true(clock_applied_frequency(&clock) == 0.01);
+    clock_on_frequency(&clock, raw_at(20.1), 0);
+    assert_true(fabs(local_at(&clock, raw_at(30.1)) - 30) < 4e-9);
+    assert_true(fabs(local_at(&clock, raw_at(15.05)) - 15) < 4e-9);
+    /* A step by an hour: the oscillator knows nothing of it. */
+    clock_on_step(&clock, raw_at(3640.1), 3600 * NSEC_PER_SEC);
+    assert_true(fabs(local_at(&clock, raw_at(3640.1)) - 40) < 4e-9);
+    assert_true(fabs(local_at(&clock, raw_at(35.1)) - 35) < 4e-9);
+}
+
+static void test_many_pieces(void **state)
+{
+    Clock clock = clock_start(at(0), 0);
+    double raw = 0;
+
+    (void) state;
+    for (int i = 0; i < 100; i++) {
+        clock_on_frequency(&clock, raw_at(raw), i % 2 == 0 ? 0.001 : -0.001);
+        raw += i % 2 == 0 ? 1.001 : 0.999;
+    }
+    assert_true(fabs(local_at(&clock, raw_at(raw)) - 100) < 2e-7);
+    assert_true(fabs(local_at(&clock, raw_at(raw - 10)) - 90) < 2e-7);
+}
+
+static void test_model(void **state)
+{
+    Clock clock = clock_start(at(0), 0);
+
+    (void) state;
+    assert_int_equal(clock_remaining_ns(&clock, raw_at(100)), 0);
+    /* The clock is 0.5 s late, and its oscillator 10 ppm slow. */
+    clock_set_model(&clock, (LocalTime) {START}, (CookedTime) {START + 500000000}, 10e-6);
+    assert_int_equal(clock_remaining_ns(&clock, raw_at(100)), 501000000);
+    clock_on_frequency(&clock, raw_at(100), 10e-6 + 0.001);
+    assert_true(llabs(clock_remaining_ns(&clock, raw_at(101.001)) - 500000000) < 20000);
+}
+
+static void test_jumps(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t jump;
+        int readings; /* until it is believed; 0: never */
+    } rows[] = {
+        {"noise", 400000, 0},    {"a millisecond", 1000000, 2}, {"back a millisecond", -1000000, 2},
+        {"0.9 s", 900000000, 2}, {"a second", NSEC_PER_SEC, 1}, {"back a day", -86400 * NSEC_PER_SEC, 1},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Clock clock = clock_start(at(0), 0);
+        int readings = 0;
+        for (int k = 1; k <= 5 && readings == 0; k++) {
+            Now now = at(k * NSEC_PER_SEC);
+            now.raw.ns += rows[i].jump;
+            int64_t found = clock_check_jump(&clock, now);
+            if (found == 0)
+                continue;
+            readings = k;
+            assert_int_equal(found, rows[i].jump);
+            assert_true(llabs(clock_to_local(&clock, now.raw).ns - START - k * NSEC_PER_SEC) < 10);
+            assert_int_equal(clock_remaining_ns(&clock, now.raw), 0);
+            assert_int_equal(clock_check_jump(&clock, now), 0);
+        }
+        if (readings != rows[i].readings)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
+/* One torn reading is forgotten; two different ones are no step either. */
+static void test_torn_readings(void **state)
+{
+    Clock clock = clock_start(at(0), 0);
+    Now torn = at(NSEC_PER_SEC);
+
+    (void) state;
+    torn.raw.ns += 20000000;
+    assert_int_equal(clock_check_jump(&clock, torn), 0);
+    assert_true(clock_suspects_jump(&clock));
+    assert_int_equal(clock_check_jump(&clock, at(2 * NSEC_PER_SEC)), 0);
+    assert_false(clock_suspects_jump(&clock));
+    assert_int_equal(clock_check_jump(&clock, torn), 0);
+    torn.raw.ns -= 15000000;
+    assert_int_equal(clock_check_jump(&clock, torn), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_many_pieces),   cmocka_unit_test(test_model),
+        cmocka_unit_test(test_jumps),  cmocka_unit_test(test_torn_readings),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

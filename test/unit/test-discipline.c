@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+
+#include <math.h>
+
+#include "core/clock/discipline.h"
+#include "unit.h"
+
+#define T0 (INT64_C(1772323200) * NSEC_PER_SEC)
+
+static ClockConfig defaults(void)
+{
+    return (ClockConfig) {
+        .corr_time_ratio = 3,
+        .max_clock_error = 1e-6,
+        .max_drift = 0.1,
+        .max_update_skew = 1e-3,
+        .max_slew_rate = 0.0833,
+        .log_change = 1,
+    };
+}
+
+static DisciplineInput input_of(double offset, double frequency, double frequency_sd)
+{
+    return (DisciplineInput) {
+        .estimate =
+            {
+                .time = {T0},
+                .truth = {T0 + ns_from_seconds(offset)},
+                .frequency = frequency,
+                .frequency_sd = frequency_sd,
+                .has_frequency = true,
+            },
+        .cooked = {T0},
+        .raw = {T0},
+        .counts = true,
+    };
+}
+
+static void test_frequency(void **state)
+{
+    static const struct {
+        const char *name;
+        double old_skew, new_skew, max_update_skew, max_drift;
+        double low, high; /* of the frequency, ppm; old 10, new 20 */
+        bool limited;
+    } rows[] = {
+        {"surer", 1e-6, 0.5e-6, 1e-3, 0.1, 20, 20, false},
+        {"as sure", 1e-6, 1e-6, 1e-3, 0.1, 20, 20, false},
+        {"nothing known", NAN, 1e-6, 1e-3, 0.1, 20, 20, false},
+        {"less sure", 1e-7, 1e-5, 1e-3, 0.1, 10, 10.01, false},
+        {"hardly less sure", 1e-6, 1.1e-6, 1e-3, 0.1, 16, 19, false},
+        {"above maxupdateskew", NAN, 2e-6, 1e-6, 0.1, 10, 10, false},
+        {"above maxdrift", NAN, 1e-6, 1e-3, 15e-6, 15, 15, true},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        config.max_update_skew = rows[i].max_update_skew;
+        config.max_drift = rows[i].max_drift;
+        Discipline discipline = discipline_start(&config, 10e-6, rows[i].old_skew, false);
+        DisciplineInput input = input_of(0, 20e-6, rows[i].new_skew);
+        DisciplineDecision decision;
+        discipline_update(&discipline, &config, &input, &decision);
+        double ppm = decision.frequency * 1e6;
+        if (ppm < rows[i].low - 1e-9 || ppm > rows[i].high + 1e-9 || decision.limited != rows[i].limited)
+            fail_msg("%s: %g ppm", rows[i].name, ppm);
+    }
+}
+
+/* An old frequency that has become wrong is left within some updates. */
+static void test_old_frequency_fades(void **state)
+{
+    ClockConfig config = defaults();
+    Discipline discipline = discipline_start(&config, 100e-6, 1e-8, false);
+    DisciplineInput input = input_of(0, 20e-6, 1e-6);
+    DisciplineDecision decision;
+
+    (void) state;
+    for (int i = 0; i < 20; i++)
+        discipline_update(&discipline, &config, &input, &decision);
+    assert_true(fabs(decision.frequency - 20e-6) < 1e-6);
+}
+
+static void test_steps(void **state)
+{
+    static const struct {
+        const char *name;
+        double threshold;
+        int32_t limit;
+        bool restarted;
+        double offset;
+        bool expected[3]; /* in the first updates */
+    } rows[] = {
+        {"off", 0, 0, false, 10, {false, false, false}},
+        {"above", 1, 2, false, 1.5, {true, true, false}},
+        {"exactly at the threshold", 1, 2, false, 1, {false, false, false}},
+        {"backwards", 1, 1, false, -1.5, {true, false, false}},
+        {"always", 1, -1, false, 2, {true, true, true}},
+        {"restarted", 1, 2, true, 2, {false, false, false}},
+        {"restarted, always", 1, -1, true, 2, {true, true, true}},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        config.step_threshold = rows[i].threshold;
+        config.step_limit = rows[i].limit;
+        Discipline discipline = discipline_start(&config, 0, NAN, rows[i].restarted);
+        for (int k = 0; k < 3; k++) {
+            DisciplineInput input = input_of(rows[i].offset, 0, 1e-6);
+            DisciplineDecision decision;
+            discipline_update(&discipline, &config, &input, &decision);
+            if ((decision.verdict == DISCIPLINE_STEP) != rows[i].expected[k])
+                fail_msg("%s: update %d", rows[i].name, k);
+            assert_int_equal(decision.wrong, fabs(rows[i].offset) > 1);
+        }
+    }
+}
+
+static void test_max_change(void **state)
+{
+    ClockConfig config = defaults();
+    DisciplineInput good = input_of(0.01, 0, 1e-6), bad = input_of(0.5, 0, 1e-6);
+    DisciplineDecision decision;
+
+    (void) state;
+    config.max_change_offset = 0.1;
+    config.max_change_start = 1;
+    config.max_change_ignore = 1;
+    Discipline discipline = discipline_start(&config, 0, NAN, false);
+    discipline_update(&discipline, &config, &bad, &decision); /* before the first update it does not count */
+    assert_int_equal(decision.verdict, DISCIPLINE_SLEW);
+    discipline_update(&discipline, &config, &good, &decision);
+    assert_int_equal(decision.verdict, DISCIPLINE_SLEW);
+    discipline_update(&discipline, &config, &bad, &decision);
+    assert_int_equal(decision.verdict, DISCIPLINE_REFUSE);
+    discipline_update(&discipline, &config, &bad, &decision);
+    assert_int_equal(decision.verdict, DISCIPLINE_END);
+    config.max_change_ignore = -1;
+    discipline_update(&discipline, &config, &bad, &decision);
+    assert_int_equal(decision.verdict, DISCIPLINE_REFUSE);
+}
+
+static void test_slew(void **state)
+{
+    static const struct {
+        const char *name;
+        SlewInput input;
+        double low, high; /* s */
+    } rows[] = {
+        {"nothing", {0, 1e-5, 1e-5, 64, 64}, 0, 0},
+        {"small: until the next request", {1e-6, 0, 1e-5, 64, 40}, 40, 40},
+        {"one sigma, next request in an hour", {1e-5, 0, 1e-5, 64, 3600}, 96, 96},
+        {"large: at once", {1e-3, 0, 1e-5, 64, 64}, 1, 1},
+        {"as fast as maxslewrate", {8.33, 0, 1e-5, 64, 64}, 99.9, 100.1},
+        {"backwards", {-8.33, 0, 1e-5, 64, 64}, 99.9, 100.1},
+        {"the kernel's range", {2, 0.08, 1e-5, 64, 64}, 99.9, 100.1},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        Slew slew = discipline_slew(&config, &rows[i].input);
+        if (slew.duration < rows[i].low || slew.duration > rows[i].high)
+            fail_msg("%s: %g s", rows[i].name, slew.duration);
+        assert_true(fabs((slew.frequency - rows[i].input.frequency) * slew.duration -
+                         rows[i].input.remaining) < 1e-12);
+        assert_true(fabs(slew.frequency) <= 0.1 + 1e-12);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frequency), cmocka_unit_test(test_old_frequency_fades),
+        cmocka_unit_test(test_steps),     cmocka_unit_test(test_max_change),
+        cmocka_unit_test(test_slew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
