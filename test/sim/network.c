@@ -189,6 +189,10 @@ void network_send(Network *network, int64_t now, const Action *send)
         write_answer(network, state, send->send.bytes, arrival, delivery.bytes);
     delivery.noise = state->server.back.noise * random_normal(&network->random);
     delivery.at = ns_from_seconds(back);
+    delivery.server = (size_t) (state - network->servers);
+    delivery.delay = back - time - PROCESSING;
+    delivery.error = ((arrival - time) - (back - arrival - PROCESSING)) / 2 + server_clock(state, arrival) -
+                     delivery.noise / 2;
     if (!lost && !is_out(&state->server, time))
         launch(network, &delivery);
 }

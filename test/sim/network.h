@@ -18,6 +18,8 @@ typedef struct Delivery {
     ExchangeId exchange;
     IpEndpoint remote;
     double noise; /* s, error of the receive timestamp */
+    size_t server;
+    double error, delay; /* s, of the exchange */
     size_t length;
     uint8_t bytes[48];
     SourceId source; /* of DELIVERY_NAME */

@@ -26,17 +26,21 @@ struct Sim {
     Random secrets; /* of the engine */
     Network *network;
     SimOscillator oscillator;
-    int64_t now_ns;     /* true time since the start */
-    double walk;        /* part of the oscillator's rate that wanders */
-    double correction;  /* of the kernel, as the engine set it */
-    double raw_offset;  /* s, kernel clock less true time */
-    double mono_offset; /* s, without the steps */
-    double rate;        /* of both, less 1 */
+    int64_t now_ns;      /* true time since the start */
+    double walk;         /* part of the oscillator's rate that wanders */
+    double correction;   /* of the kernel, as the engine set it */
+    double local_offset; /* s, bare oscillator less true time */
+    double raw_offset;   /* s, kernel clock less true time */
+    double mono_offset;  /* s, without the steps */
+    double bare_rate;    /* of the oscillator, less 1 */
+    double rate;         /* of both kernel clocks, less 1 */
     Engine *engine;
     Config *config;
     EngineSetup setup;
     SimListener listener;
     void *listener_data;
+    SimWitness witness;
+    void *witness_data;
     SimCounters counters;
     uint32_t calls; /* since time last moved */
 };
@@ -48,7 +52,8 @@ static void draw_bytes(void *userdata, void *buffer, size_t size)
 
 static void find_rate(Sim *sim)
 {
-    sim->rate = (1 + sim_oscillator_rate(sim)) * (1 + sim->correction) - 1;
+    sim->bare_rate = sim_oscillator_rate(sim);
+    sim->rate = (1 + sim->bare_rate) * (1 + sim->correction) - 1;
 }
 
 Sim *sim_new(uint64_t seed, const SimOscillator *oscillator)
@@ -62,7 +67,7 @@ Sim *sim_new(uint64_t seed, const SimOscillator *oscillator)
     sim->network = network_new(seed * 4 + 3);
     sim->oscillator = *oscillator;
     sim->walk = oscillator->frequency;
-    sim->raw_offset = oscillator->offset;
+    sim->raw_offset = sim->local_offset = oscillator->offset;
     sim->setup = (EngineSetup) {
         .precision = PRECISION,
         .drift_frequency = NAN,
@@ -127,6 +132,12 @@ void sim_listen(Sim *sim, SimListener listener, void *userdata)
     sim->listener_data = userdata;
 }
 
+void sim_witness(Sim *sim, SimWitness witness, void *userdata)
+{
+    sim->witness = witness;
+    sim->witness_data = userdata;
+}
+
 Engine *sim_engine(Sim *sim)
 {
     return sim->engine;
@@ -165,6 +176,11 @@ double sim_oscillator_rate(const Sim *sim)
     if (time >= o->jump_at)
         rate += o->jump;
     return rate;
+}
+
+double sim_oscillator_offset(const Sim *sim)
+{
+    return sim->local_offset;
 }
 
 const SimCounters *sim_counters(const Sim *sim)
@@ -269,7 +285,12 @@ static void deliver(Sim *sim, const Delivery *delivery)
     };
 
     switch (delivery->kind) {
-    case DELIVERY_PACKET: engine_on_packet(sim->engine, &packet, now); break;
+    case DELIVERY_PACKET:
+        if (sim->witness)
+            sim->witness(sim->witness_data, sim_time(sim), delivery->server, delivery->error,
+                         delivery->delay);
+        engine_on_packet(sim->engine, &packet, now);
+        break;
     case DELIVERY_REFUSED: engine_on_send_failed(sim->engine, delivery->exchange, ECONNREFUSED, now); break;
     case DELIVERY_NAME:
         engine_on_resolved(sim->engine, delivery->source, delivery->addresses, delivery->address_count, now);
@@ -295,10 +316,12 @@ static int64_t until_deadline(const Sim *sim)
 static void advance(Sim *sim, int64_t ns)
 {
     double gained = (double) ns * 1e-9 * sim->rate;
+    double local = (double) ns * 1e-9 * sim->bare_rate;
 
     sim->now_ns += ns;
     sim->raw_offset += gained;
     sim->mono_offset += gained;
+    sim->local_offset += local;
     if (ns > 0)
         sim->calls = 0;
     if (sim->now_ns % NSEC_PER_SEC == 0 && ns > 0) {

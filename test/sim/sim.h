@@ -86,6 +86,11 @@ SourceConfig *sim_add_source(Sim *sim, size_t server);
 typedef void (*SimListener)(void *userdata, double time, const Event *event);
 void sim_listen(Sim *sim, SimListener listener, void *userdata);
 
+/* Called for each answer that reaches the client, before the engine sees it. error: s by which the offset
+ * that it shows is wrong; delay: s of its round trip. */
+typedef void (*SimWitness)(void *userdata, double time, size_t server, double error, double delay);
+void sim_witness(Sim *sim, SimWitness witness, void *userdata);
+
 /* A second engine, after the first was killed: the kernel clock runs on as it was left, the drift file is
  * what was saved last. */
 void sim_start(Sim *sim);
@@ -98,9 +103,10 @@ void sim_run(Sim *sim, double seconds);
 Engine *sim_engine(Sim *sim);
 Now sim_now(const Sim *sim);
 double sim_time(const Sim *sim);
-double sim_error(const Sim *sim);           /* s by which the kernel clock is ahead of true time */
-double sim_frequency_error(const Sim *sim); /* rate of the kernel clock now, slew included, less 1 */
-double sim_oscillator_rate(const Sim *sim); /* rate of the bare oscillator less 1 */
+double sim_error(const Sim *sim);             /* s by which the kernel clock is ahead of true time */
+double sim_frequency_error(const Sim *sim);   /* rate of the kernel clock now, slew included, less 1 */
+double sim_oscillator_rate(const Sim *sim);   /* rate of the bare oscillator less 1 */
+double sim_oscillator_offset(const Sim *sim); /* s by which the bare oscillator is ahead */
 
 /* What happened so far. */
 typedef struct SimCounters {
