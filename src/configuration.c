@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "config-files.h"
+#include "core/config/config-diff.h"
 
 #define LINE_MAX_TEXT 512
 
@@ -55,6 +56,21 @@ int configuration_reload_sources(const Config *config, Journal *journal, Config 
     log_problems(journal, &problems, NULL);
     config_problems_clear(&problems);
     return r;
+}
+
+void configuration_log_changes(const Config *from, const Config *to, Journal *journal)
+{
+    cleanup_(config_diff_freep) ConfigDiff *diff = NULL;
+
+    /* Without memory for it the log is shorter, and all else is as well. */
+    if (config_diff_new(from, to, &diff) < 0)
+        return;
+    journal_print(journal, LOG_LEVEL_INFO, "Sources of the configuration: %zu added, %zu removed, %zu kept",
+                  diff->added_count, diff->removed_count, to->source_count - diff->added_count);
+    if (diff->restart)
+        journal_print(
+            journal, LOG_LEVEL_WARNING,
+            "Changes of clockprecision, lock_all, pidfile, sched_priority and user wait for a restart");
 }
 
 int configuration_print(const Options *options, Journal *journal)

@@ -15,5 +15,8 @@ int configuration_load(const Options *options, Journal *journal, Text *detail, C
 /* The same configuration with its .sources files read anew. */
 int configuration_reload_sources(const Config *config, Journal *journal, Config **ret) must_check_;
 
+/* Tells the log what a reload changes, and what of it waits for a restart. */
+void configuration_log_changes(const Config *from, const Config *to, Journal *journal);
+
 /* Prints the directives to standard output (-p). Returns the status of the process. */
 int configuration_print(const Options *options, Journal *journal);

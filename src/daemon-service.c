@@ -22,6 +22,7 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
         config_free(config);
         return COMMAND_FAILED;
     }
+    configuration_log_changes(daemon->config, config, daemon->journal);
     exchanges_configure(daemon->exchanges, &config->net);
     config_free(daemon->config);
     daemon->config = config;

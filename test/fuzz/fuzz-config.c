@@ -94,14 +94,14 @@ static void check_config(const Config *config)
         return;
     require(config_diff_new(config, copy, &diff) == 0, "diff");
     require(diff->added_count == 0 && diff->removed_count == 0, "the same sources");
-    require(!diff->selection && !diff->clock && !diff->net && !diff->drift_file && !diff->process,
+    require(!diff->selection && !diff->clock && !diff->net && !diff->drift_file && !diff->restart,
             "the same sections");
 }
 
 /* Every sentence fits on a terminal and into a log line. */
 static void check_sentence(const ConfigProblem *problem)
 {
-    char buffer[1024];
+    char buffer[512];
     Text text = TEXT(buffer);
 
     config_problem_format(problem, &text);

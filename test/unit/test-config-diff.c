@@ -47,24 +47,27 @@ static const struct {
     {"selection", "", "maxdistance 1\n", "", "", "selection"},
     {"clock", "makestep 1 3\n", "makestep 1 4\n", "", "", "clock"},
     {"flag", "", "rtcsync\n", "", "", "clock"},
+    {"precision", "", "clockprecision 1e-6\n", "", "", "clock, restart"},
     {"net", "", "dscp 46\n", "", "", "net"},
     {"address", "", "bindacqaddress 192.0.2.1\n", "", "", "net"},
     {"device", "bindacqdevice a\n", "bindacqdevice b\n", "", "", "net"},
     {"drift file", "driftfile /a\n", "driftfile /b\n", "", "", "drift"},
     {"drift interval", "driftfile /a\n", "driftfile /a interval 9\n", "", "", "drift"},
-    {"process", "user a\n", "user b\n", "", "", "process"},
-    {"process, unset", "pidfile /a\n", "", "", "", "process"},
+    {"user", "user a\n", "user b\n", "", "", "restart"},
+    {"restart, unset", "pidfile /a\n", "", "", "", "restart"},
 };
 
 static const char *sections_of(const ConfigDiff *diff)
 {
-    if (diff->selection + diff->clock + diff->net + diff->drift_file + diff->process > 1)
+    if (diff->clock && diff->restart)
+        return "clock, restart";
+    if (diff->selection + diff->clock + diff->net + diff->drift_file + diff->restart > 1)
         return "several";
     return diff->selection    ? "selection"
            : diff->clock      ? "clock"
            : diff->net        ? "net"
            : diff->drift_file ? "drift"
-           : diff->process    ? "process"
+           : diff->restart    ? "restart"
                               : "";
 }
 

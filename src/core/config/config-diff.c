@@ -89,7 +89,7 @@ int config_diff_new(const Config *from, const Config *to, ConfigDiff **ret)
     diff->clock = SECTION_DIFFERS(from, to, clock);
     diff->net = net_differs(from, to);
     diff->drift_file = drift_file_differs(&from->daemon, &to->daemon);
-    diff->process = SECTION_DIFFERS(from, to, daemon);
+    diff->restart = SECTION_DIFFERS(from, to, daemon) || from->clock.precision != to->clock.precision;
     *ret = TAKE_PTR(diff);
     return 0;
 }
