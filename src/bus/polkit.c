@@ -124,6 +124,12 @@ static void ask_who_calls(Check *check)
         answer_check(check, AUTHORIZATION_DENIED);
 }
 
+/* The caller said so in the header of the call; an argument could not be known to every method. */
+static bool is_interactive(const Check *check)
+{
+    return sd_bus_message_get_allow_interactive_authorization(held_call_message(check->call)) > 0;
+}
+
 static int on_polkit_answer(sd_bus_message *reply, void *userdata, unused_ sd_bus_error *error)
 {
     Check *check = userdata;
@@ -136,7 +142,8 @@ static int on_polkit_answer(sd_bus_message *reply, void *userdata, unused_ sd_bu
     else if (authorized)
         answer_check(check, AUTHORIZATION_GRANTED);
     else
-        answer_check(check, challenge ? AUTHORIZATION_CHALLENGE : AUTHORIZATION_DENIED);
+        answer_check(check,
+                     challenge && !is_interactive(check) ? AUTHORIZATION_CHALLENGE : AUTHORIZATION_DENIED);
     return 0;
 }
 
@@ -152,7 +159,6 @@ static int append_details(sd_bus_message *question, const PolkitDetail *details,
 static int ask_polkit(Check *check, const PolkitDetail *details, size_t detail_count)
 {
     sd_bus_message *call = held_call_message(check->call);
-    bool interactive = sd_bus_message_get_allow_interactive_authorization(call) > 0;
     cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
     int r;
 
@@ -167,7 +173,7 @@ static int ask_polkit(Check *check, const PolkitDetail *details, size_t detail_c
     r = append_details(question, details, detail_count);
     if (r < 0)
         return r;
-    r = sd_bus_message_append(question, "us", interactive ? (uint32_t) ALLOW_USER_INTERACTION : 0,
+    r = sd_bus_message_append(question, "us", is_interactive(check) ? (uint32_t) ALLOW_USER_INTERACTION : 0,
                               check->cancel_id);
     if (r < 0)
         return r;

@@ -62,10 +62,14 @@ static void emit(sd_bus *connection, const char *path, const char *interface, co
 }
 
 void property_emit_differences(sd_bus *connection, const char *path, const char *interface,
-                               const sd_bus_vtable *vtable, const void *before, const void *after)
+                               const sd_bus_vtable *vtable, const void *before, const void *after,
+                               const char *also)
 {
     const char *names[PROPERTIES_MAX + 1];
     size_t count = 0;
+
+    if (also)
+        names[count++] = also;
 
     for (const sd_bus_vtable *member = vtable; member->type != _SD_BUS_VTABLE_END; member++)
         if (member->type == _SD_BUS_VTABLE_PROPERTY &&

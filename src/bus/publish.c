@@ -32,27 +32,17 @@ static void publish_root(Bus *bus)
     sources_view(bus, &sources);
     if (bus->ready) {
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_MANAGER, manager_vtable,
-                                  &bus->published.manager, &manager);
+                                  &bus->published.manager, &manager,
+                                  bus->configuration_dirty ? "ConfigurationFiles" : NULL);
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_CLOCK, clock_vtable,
-                                  &bus->published.clock, &clock);
+                                  &bus->published.clock, &clock, NULL);
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_SOURCES, sources_vtable,
-                                  &bus->published.sources, &sources);
+                                  &bus->published.sources, &sources, bus->list_dirty ? "List" : NULL);
     }
+    bus->configuration_dirty = bus->list_dirty = false;
     bus->published.manager = manager;
     bus->published.clock = clock;
     bus->published.sources = sources;
-}
-
-/* The two properties that are lists. */
-static void publish_lists(Bus *bus)
-{
-    if (bus->ready && bus->list_dirty)
-        (void) sd_bus_emit_properties_changed(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_SOURCES, "List",
-                                              NULL);
-    if (bus->ready && bus->configuration_dirty)
-        (void) sd_bus_emit_properties_changed(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_MANAGER,
-                                              "ConfigurationFiles", NULL);
-    bus->list_dirty = bus->configuration_dirty = false;
 }
 
 static bool state_differs(Bus *bus, const ExportedSource *source)
@@ -71,7 +61,7 @@ static void publish_source(Bus *bus, ExportedSource *source)
         return;
     if (bus->ready) {
         property_emit_differences(bus->connection, source->path, BUS_INTERFACE_SOURCE, source_vtable,
-                                  &source->published, &view);
+                                  &source->published, &view, NULL);
         if (source->dirty)
             property_emit_invalidated(bus->connection, source->path, BUS_INTERFACE_NTP, ntp_vtable);
         property_emit_invalidated(bus->connection, source->path, BUS_INTERFACE_SELECTION, selection_vtable);
@@ -85,7 +75,6 @@ static int on_publish(unused_ sd_event_source *source, void *userdata)
     Bus *bus = userdata;
 
     publish_root(bus);
-    publish_lists(bus);
     for (size_t i = 0; i < bus->source_count; i++)
         publish_source(bus, bus->sources[i]);
     if (bus->waits)

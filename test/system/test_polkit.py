@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The Timeball authors
+"""Who may do what, with the real bus and the real polkitd: refusals, rules, and everybody leaving in the middle.
+
+polkitd is held up with SIGSTOP, so that a check is under way for as long as a test wants. What is authorized
+are the real bus objects over fixed values (bus-fixture); test_bus.py does it with the daemon."""
+
+import signal
+
+import pytest
+
+from harness import soon
+from rawbus import ERROR, INTERACTIVE, REPLY, Fixture, Monitor, RawBus
+
+SET_TIME, SOURCES = "org.timeball1.set-time", "org.timeball1.manage-sources"
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+CHALLENGE = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+LIMITS = "org.freedesktop.DBus.Error.LimitsExceeded"
+INVALID = "org.timeball1.Error.InvalidArgument"
+SOURCE = "/org/timeball1/source/_3192_2e0_2e2_2e11"
+
+
+@pytest.fixture
+def fixture(bus):
+    made = Fixture()
+    soon(bus.has)
+    yield made
+    bus.polkit.signal(signal.SIGCONT)
+    bus.rule()
+    made.stop()
+
+
+@pytest.fixture
+def monitor(fixture):
+    del fixture
+    made = Monitor()
+    yield made
+    made.stop()
+
+
+def allow(bus, action=SET_TIME, result="YES"):
+    """A rule for nobody, which polkitd has read."""
+    expected = {"YES": None, "NO": DENIED, "AUTH_ADMIN": CHALLENGE}[result]
+    bus.rule(action, result)
+    caller = RawBus("nobody")
+    member, interface = {SET_TIME: ("MakeStep", "Clock"), SOURCES: ("Reselect", "Sources")}[action]
+    soon(lambda: caller.ask(member, interface=interface).error == expected, what=f"rule {result}")
+    caller.close()
+
+
+def hold_polkit(bus):
+    """polkitd answers no more, until resume_polkit()."""
+    bus.polkit.signal(signal.SIGSTOP)
+
+
+def resume_polkit(bus):
+    bus.polkit.signal(signal.SIGCONT)
+
+
+def checks(monitor, member="CheckAuthorization"):
+    return [got for got in monitor.messages() if got.get("type") == "method_call" and got.get("member") == member]
+
+
+# --- Refusals and rules ---
+
+
+@pytest.mark.parametrize("interface, path, member, signature, values", [
+    ("Manager", "/org/timeball1", "Reload", "", ()),
+    ("Manager", "/org/timeball1", "ReloadSources", "", ()),
+    ("Manager", "/org/timeball1", "Dump", "", ()),
+    ("Clock", "/org/timeball1", "MakeStep", "", ()),
+    ("Clock", "/org/timeball1", "SetStepPolicy", "di", (1.0, 3)),
+    ("Clock", "/org/timeball1", "SetMaxUpdateSkew", "d", (100.0,)),
+    ("Sources", "/org/timeball1", "Add", "sss", ("server", "192.0.2.99", "iburst")),
+    ("Sources", "/org/timeball1", "Remove", "s", ("192.0.2.11",)),
+    ("Sources", "/org/timeball1", "SetOnline", "sb", ("", False)),
+    ("Sources", "/org/timeball1", "Burst", "iis", (1, 2, "")),
+    ("Sources", "/org/timeball1", "Refresh", "", ()),
+    ("Sources", "/org/timeball1", "Reselect", "", ()),
+    ("Sources", "/org/timeball1", "Reset", "", ()),
+    ("Sources", "/org/timeball1", "SetReselectDistance", "d", (0.001,)),
+    ("Source", SOURCE, "Remove", "", ()),
+    ("Source", SOURCE, "SetOnline", "b", (False,)),
+    ("Source", SOURCE, "Burst", "ii", (1, 2)),
+    ("Source", SOURCE, "SetOption", "sd", ("maxdelay", 0.1)),
+    ("Source", SOURCE, "SetSelectOptions", "a{sb}", ({"prefer": True},)),
+])
+def test_everything_that_changes_is_refused(bus, fixture, interface, path, member, signature, values):
+    """Every such method, to nobody; root may."""
+    del bus
+    asked = RawBus("nobody").ask(member, signature, *values, interface=interface, path=path)
+    assert asked.error == CHALLENGE
+    assert fixture.applied() == []
+    RawBus().ask(member, signature, *values, interface=interface, path=path)
+    assert len(fixture.applied()) == 1
+
+
+def test_rules(bus, fixture):
+    """YES lets through, NO does not, a challenge is one only if nobody may be asked; each for its action alone."""
+    caller = RawBus("nobody")
+    allow(bus, SET_TIME, "NO")
+    assert caller.ask("MakeStep").error == DENIED
+    allow(bus, SET_TIME, "AUTH_ADMIN")
+    assert caller.ask("MakeStep", flags=INTERACTIVE).error == DENIED  # nobody has an agent
+    assert fixture.applied() == []
+    allow(bus, SET_TIME, "YES")
+    before = len(fixture.applied())
+    assert caller.ask("MakeStep").kind == REPLY
+    assert fixture.applied()[before:] == ["makestep: ok"]
+    assert caller.ask("Reselect", interface="Sources").error == CHALLENGE
+
+
+def test_details(bus, fixture, monitor):
+    """Rules and agents are told what it is about; only the header of the call allows questions."""
+    del bus, fixture
+    caller = RawBus()
+    caller.ask("MakeStep", flags=INTERACTIVE)
+    caller.ask("Remove", interface="Source", path=SOURCE)
+    soon(lambda: len(checks(monitor)) == 2)
+    step, remove = (got["payload"]["data"] for got in checks(monitor))
+    assert step[0][0] == "system-bus-name" and step[0][1]["name"]["data"].startswith(":")
+    assert step[1:4] == [SET_TIME, {"command": "makestep", "seconds": "0.5", "direction": "forward"}, 1]
+    assert remove[1:4] == [SOURCES, {"command": "delete", "source": "192.0.2.11"}, 0]
+
+
+def test_arguments_first(bus, fixture, monitor):
+    """An error in the arguments needs no password, and no question to polkit."""
+    del bus
+    caller = RawBus("nobody")
+    assert caller.ask("Add", "sss", "server", "not a name", "", interface="Sources").error.endswith(".BadName")
+    assert caller.ask("SetStepPolicy", "di", float("nan"), 1).error == INVALID
+    assert caller.ask("Remove", "s", "nobody.example", interface="Sources").error.endswith(".NoSuchSource")
+    assert caller.ask("SetOption", "sd", "maxdelay", -1.0, interface="Source", path=SOURCE).error == INVALID
+    assert caller.ask("MakeStep").error == CHALLENGE
+    soon(lambda: checks(monitor))
+    assert len(checks(monitor)) == 1
+    assert fixture.applied() == []
+
+
+# --- Leaving in the middle ---
+
+
+def test_caller_leaves(bus, fixture, monitor):
+    """The check is withdrawn, and what polkit says later is nobody's."""
+    allow(bus)
+    before = fixture.applied()
+    hold_polkit(bus)
+    asked = len(checks(monitor))
+    caller = RawBus("nobody")
+    caller.call("MakeStep")
+    soon(lambda: len(checks(monitor)) > asked)
+    caller.close()
+    soon(lambda: checks(monitor, "CancelCheckAuthorization"), what="CancelCheckAuthorization")
+    cancelled = checks(monitor, "CancelCheckAuthorization")[-1]["payload"]["data"][0]
+    assert cancelled == checks(monitor)[-1]["payload"]["data"][4]
+    resume_polkit(bus)
+    assert RawBus("nobody").ask("MakeStep").kind == REPLY
+    assert fixture.applied() == before + ["makestep: ok"]
+    assert fixture.alive()
+
+
+def test_caller_leaves_at_once(bus, fixture):
+    """However early he leaves: nothing is done for who is not there, and nothing stays behind."""
+    allow(bus)
+    hold_polkit(bus)
+    for _ in range(100):
+        caller = RawBus("nobody")
+        caller.call("MakeStep")
+        caller.close()
+    patient = RawBus("nobody")
+    soon(lambda: is_held(patient), what="room for another check")
+    patient.close()
+    before = fixture.applied()
+    resume_polkit(bus)
+    assert RawBus("nobody").ask("MakeStep").kind == REPLY
+    assert fixture.applied() == before + ["makestep: ok"]
+    assert fixture.alive()
+
+
+def is_held(caller):
+    """Whether a call is taken up, by a connection that may have made some before."""
+    serial = caller.call("MakeStep")
+    caller.socket.settimeout(0.3)
+    try:
+        return caller.wait(serial).error != LIMITS
+    except TimeoutError:
+        return True
+    finally:
+        caller.socket.settimeout(30)
+
+
+def test_polkit_dies(bus, fixture):
+    """Killed in the middle: a user is refused, root passes; started again, it is asked again."""
+    allow(bus)
+    before = fixture.applied()
+    hold_polkit(bus)
+    caller = RawBus("nobody")
+    serial = caller.call("MakeStep")
+    bus.polkit.kill()
+    assert caller.wait(serial).error == DENIED
+    assert caller.ask("MakeStep").error == DENIED
+    assert fixture.applied() == before
+    assert RawBus().ask("MakeStep").kind == REPLY
+    assert fixture.applied() == before + ["makestep: ok"]
+    bus.start_polkit()
+    assert caller.ask("MakeStep").kind == REPLY
+
+
+def test_bus_dies(bus, fixture):
+    """Killed in the middle: nothing was done, and on the new bus everything is there again."""
+    allow(bus)
+    before = fixture.applied()
+    hold_polkit(bus)
+    caller = RawBus("nobody")
+    caller.call("MakeStep")
+    soon(lambda: is_held(RawBus("nobody")))
+    bus.daemon.kill()
+    bus.polkit.kill()
+    soon(lambda: "bus lost" in fixture.said())
+    assert fixture.applied() == before
+    bus.start()
+    bus.start_polkit()
+    soon(bus.has, what="the name on the new bus")
+    assert bus.get("Clock", "Stratum", user="nobody") == 0
+    allow(bus)
+    assert RawBus("nobody").ask("MakeStep").kind == REPLY
+    assert fixture.alive()
+
+
+def test_object_leaves(bus, fixture):
+    """The source that a call is for is removed while polkit thinks: an error, and the answer is not kept."""
+    allow(bus, SOURCES)
+    hold_polkit(bus)
+    caller = RawBus("nobody")
+    serials = [caller.call("Remove", interface="Source", path=SOURCE) for _ in range(2)]
+    resume_polkit(bus)
+    answers = [caller.wait(serial) for serial in serials]
+    assert answers[0].kind == REPLY
+    assert answers[1].error in ("org.freedesktop.DBus.Error.UnknownObject", "org.freedesktop.DBus.Error.UnknownMethod")
+    assert caller.ask("Reselect", interface="Sources").kind == REPLY
+    assert [line for line in fixture.applied() if line.startswith("delete")] == ["delete: ok"]
+
+
+# --- Floods ---
+
+
+def flood(caller, count, batch=100):
+    """Sends count calls; returns the errors of those that were answered, and how many were not."""
+    errors, held = [], 0
+    for _ in range(count // batch):
+        serials = {caller.call("MakeStep") for _ in range(batch)}
+        last = caller.call("GetMachineId", interface="org.freedesktop.DBus.Peer")
+        while True:
+            got = caller.receive()
+            if got.reply_to == last:
+                break
+            if got.reply_to in serials:
+                serials.remove(got.reply_to)
+                errors.append(got.error)
+        held += len(serials)
+    return errors, held
+
+
+def test_ten_thousand_calls(bus, fixture):
+    """While polkit hangs, a caller has eight calls under way and all have 64; no memory is taken by the rest."""
+    hold_polkit(bus)
+    caller = RawBus("nobody")
+    flood(caller, 100)
+    memory = resident(fixture)
+    errors, held = flood(caller, 10000)
+    assert set(errors) == {LIMITS} and len(errors) == 10000 and held == 0  # eight are held since the first hundred
+    assert resident(fixture) - memory < 1024
+    others = [RawBus("nobody") for _ in range(10)]
+    assert sum(flood(other, 100)[1] for other in others) == 64 - 8
+    assert bus.get("Clock", "Stratum") == 0
+    for other in others:
+        other.close()
+    caller.close()
+    resume_polkit(bus)
+    soon(lambda: RawBus("nobody").ask("MakeStep").error == CHALLENGE)
+    assert fixture.applied() == []
+
+
+def resident(fixture):
+    with open(f"/proc/{fixture.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+
+def test_denied_is_an_error(bus, fixture):
+    """A refusal is an error with a sentence, not an empty reply."""
+    del bus, fixture
+    got = RawBus("nobody").ask("MakeStep")
+    assert got.kind == ERROR and got.text()
