@@ -113,7 +113,8 @@ bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceRepo
         .id = source->id,
         .kind = source->config.kind,
         .remote = source->remote,
-        .reference_id = reference_id_of(&source->remote.address),
+        .reference_id =
+            source_is_resolved(source) ? reference_id_of(&source->remote.address) : source->id.value,
         .state = source->outcome.state,
         .online = source->online,
         .resolving = !source_is_resolved(source),

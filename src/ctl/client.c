@@ -371,6 +371,8 @@ static const struct {
     {SD_BUS_ERROR_NO_REPLY, "506 Cannot talk to daemon"},
     {SD_BUS_ERROR_TIMEOUT, "506 Cannot talk to daemon"},
     {SD_BUS_ERROR_DISCONNECTED, "506 Cannot talk to daemon"},
+    {"System.Error.ENOTCONN", "506 Cannot talk to daemon"},
+    {"System.Error.ECONNRESET", "506 Cannot talk to daemon"},
     {BUS_ERROR_SOURCE_EXISTS, "511 Source already present"},
     {BUS_ERROR_TOO_MANY_SOURCES, "512 Too many sources present"},
     {BUS_ERROR_BAD_FAMILY, "515 Invalid address family"},
@@ -388,6 +390,15 @@ static const char *reply_line(const sd_bus_error *error, int number)
     return "520 Got unexpected error from daemon";
 }
 
+/* A message that is only the name of its error adds nothing to the reply line. */
+static bool adds_nothing(const char *message)
+{
+    for (unsigned i = 0; i < COMMAND_RESULT_COUNT; i++)
+        if (text_equal(message, command_result_text((CommandResult) i)))
+            return i != COMMAND_NO_CLOCK && i != COMMAND_NOT_SYNCHRONIZED && i != COMMAND_FAILED;
+    return false;
+}
+
 int client_report(Client *client, int error)
 {
     const sd_bus_error *e = &client->error;
@@ -399,6 +410,8 @@ int client_report(Client *client, int error)
         fprintf(stderr, "timeball is not running. To start it: systemctl start timeball.service\n");
         return 1;
     }
+    if (sd_bus_error_is_set(e) && adds_nothing(e->message))
+        return 1;
     fputs("timectl: ", stderr);
     table_write_escaped(stderr, sd_bus_error_is_set(e) && e->message ? e->message : strerror(-error));
     fputc('\n', stderr);

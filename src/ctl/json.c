@@ -192,7 +192,9 @@ int json_members(Json *json, sd_bus_message *m)
 
     if (r >= 0)
         r = write_entries(json, m);
-    return r < 0 ? r : sd_bus_message_exit_container(m);
+    if (r >= 0)
+        r = sd_bus_message_exit_container(m);
+    return MIN(r, 0);
 }
 
 void json_finish(Json *json)

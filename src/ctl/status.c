@@ -16,6 +16,9 @@
 #define SERVICE      "timeball.service"
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 
+/* The skew of a clock of whose frequency nothing was measured. */
+#define SKEW_UNKNOWN 1.9e-3
+
 static void print_label(const char *label)
 {
     printf("%20s: ", label);
@@ -72,8 +75,11 @@ static void print_clock(const ClockReport *clock)
         puts(format_duration(clock->max_error, cell));
     }
     print_label("Frequency");
-    printf("%.3f ppm %s (corrected), known to %.3f ppm\n", fabs(clock->frequency * 1e6),
-           clock->frequency > 0 ? "slow" : "fast", clock->skew * 1e6);
+    if (!(clock->skew < SKEW_UNKNOWN))
+        puts("unknown");
+    else
+        printf("%.3f ppm %s (corrected), known to %.3f ppm\n", fabs(clock->frequency * 1e6),
+               clock->frequency > 0 ? "slow" : "fast", clock->skew * 1e6);
     print_label("Leap second");
     puts(clock->leap == LEAP_INSERT   ? "to be inserted"
          : clock->leap == LEAP_DELETE ? "to be deleted"

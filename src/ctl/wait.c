@@ -131,22 +131,24 @@ static int process_until(Wait *wait, uint64_t until)
     }
 }
 
+/* Once it is synchronised, a last line shows by how much. */
 static int run(Wait *wait)
 {
     uint64_t start = now_usec();
 
     for (uint64_t number = 1;; number++) {
         print_try(wait, number);
-        int r = process_until(wait, start); /* what is here already: no second line for it */
-        if (r >= 0 && !wait->finished && wait->tries != 0 && number > wait->tries)
-            return -ETIMEDOUT;
-        if (r >= 0 && !wait->finished)
-            r = process_until(wait, start + (uint64_t) ((double) number * wait->interval * USEC_PER_SECOND));
+        int r = process_until(wait, start); /* an answer that is here already needs no second line */
+        if (r < 0 || wait->finished)
+            return r < 0 ? r : wait->result;
+        r = process_until(wait, start + (uint64_t) ((double) number * wait->interval * USEC_PER_SECOND));
         if (r < 0)
             return r;
+        if (wait->finished && wait->result == 0)
+            print_try(wait, wait->tries == 0 ? number + 1 : MIN(number + 1, wait->tries));
         if (wait->finished)
             return wait->result;
-        if (wait->tries != 0 && number >= wait->tries)
+        if (number == wait->tries)
             return -ETIMEDOUT;
     }
 }

@@ -79,7 +79,7 @@ static CommandResult check_range(const char *what, double value, double min, dou
     if (value >= min && value <= max)
         return COMMAND_OK;
     Text text = TEXT(ret->detail);
-    text_append_format(&text, "%s must be a number from %g to %g", what, min, max);
+    text_append_format(&text, "%s must be a number from %.10g to %.10g", what, min, max);
     return COMMAND_INVALID;
 }
 
@@ -105,7 +105,7 @@ static CommandResult check_add(const Command *command, CommandReply *ret)
     if (!is_terminated(command->add.name, sizeof(command->add.name)))
         return refuse(ret, COMMAND_BAD_NAME, "the name is too long");
     if (!host_name_is_valid(command->add.name))
-        return refuse(ret, COMMAND_BAD_NAME, "the name is neither a host name nor an address");
+        return refuse(ret, COMMAND_BAD_NAME, "labels of letters, digits, hyphens and underscores are wanted");
     if (!is_terminated(command->add.options, sizeof(command->add.options)))
         return refuse(ret, COMMAND_INVALID, "the options are too long");
     if (!is_one_line(command->add.options))
@@ -175,7 +175,7 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_SET_SOURCE_OPTION: return check_option(command, ret);
     case COMMAND_SET_RESELECT_DISTANCE:
         return check_range("the distance in seconds", command->seconds, 0, 1e6, ret);
-    case COMMAND_SET_MAX_UPDATE_SKEW: return check_range("the skew", command->skew, 0, 1, ret);
+    case COMMAND_SET_MAX_UPDATE_SKEW: return check_range("the skew in ppm", command->skew * 1e6, 0, 1e6, ret);
     case COMMAND_SET_STEP_POLICY:
         return check_range("the threshold in seconds", command->step.threshold, -1e9, 1e9, ret);
     case COMMAND_REFRESH:

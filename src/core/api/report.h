@@ -57,7 +57,7 @@ typedef struct SourceReport {
     SourceKind kind;
     char name[SOURCE_NAME_MAX]; /* as configured; '#N' for the members of a pool. Unique. */
     IpEndpoint remote;          /* address IP_UNSPEC while unresolved */
-    uint32_t reference_id;      /* of a reference clock, or by which selectopts and chrony's tools name it */
+    uint32_t reference_id;      /* of its address, or of the reference clock; its id while unresolved */
     SourceState state;
     bool online;
     bool resolving; /* its name has no address yet */
