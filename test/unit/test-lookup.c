@@ -92,7 +92,8 @@ static void test_each_question_once(void **state)
     for (unsigned i = 0; i < 3 * LOOKUP_QUEUE_MAX; i++)
         lookup_ask(lookup, (SourceId) {i + 1}, IP_UNSPEC, "localhost");
     wait_for(&answers, 3 * LOOKUP_QUEUE_MAX);
-    assert_int_equal(sd_event_run(event, 0), 0);
+    /* A last ring may still be there, but no answer behind it. */
+    assert_true(sd_event_run(event, 0) >= 0);
     assert_int_equal(answers.count, 3 * LOOKUP_QUEUE_MAX);
     assert_true(answers.found >= LOOKUP_QUEUE_MAX);
 }
