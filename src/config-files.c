@@ -251,20 +251,35 @@ static int supply_confdir(ConfigParser *parser, const ConfigStep *step)
     return r;
 }
 
-static int supply_source_dirs(ConfigParser *parser)
+/* The files of one sourcedir line, whose directories are separated by spaces; writes into it. */
+static int supply_sourcedir(ConfigParser *parser, char *line)
 {
-    char *const *dirs = config_parser_peek(parser)->source_dirs;
     Entries entries = {0};
+    char *rest = NULL;
     int r = 0;
+    size_t number = 0;
 
-    for (size_t i = 0; dirs && dirs[i] && r != -ENOMEM; i++) {
-        r = list_directory(dirs[i], i, ".sources", &entries);
+    for (char *path = strtok_r(line, " ", &rest); path && r != -ENOMEM; path = strtok_r(NULL, " ", &rest)) {
+        r = list_directory(path, number++, ".sources", &entries);
         if (r < 0 && r != -ENOMEM)
-            report_directory(parser, NULL, 0, dirs[i], -r);
+            report_directory(parser, NULL, 0, path, -r);
     }
     if (r != -ENOMEM)
         r = supply_entries(parser, &entries, CONFIG_TEXT_SOURCES, NULL);
     entries_clear(&entries);
+    return r;
+}
+
+static int supply_source_dirs(ConfigParser *parser)
+{
+    char *const *lines = config_parser_peek(parser)->source_dirs;
+    int r = 0;
+
+    for (size_t i = 0; lines && lines[i] && r == 0; i++) {
+        cleanup_(freep) char *line = strdup(lines[i]);
+
+        r = line ? supply_sourcedir(parser, line) : -ENOMEM;
+    }
     return r;
 }
 

@@ -138,6 +138,27 @@ static void test_masking(void **state unused_)
     assert_string_equal(config->files[1], "a/x.conf");
 }
 
+/* Files of one name mask each other within a line of sourcedir only. */
+static void test_lines_of_sourcedir(void **state unused_)
+{
+    ConfigProblems problems;
+
+    assert_int_equal(mkdir("a", 0700), 0);
+    assert_int_equal(mkdir("b", 0700), 0);
+    write_file("a/x.sources", "server a\n");
+    write_file("b/x.sources", "server b\n");
+    write_file("one.conf", "sourcedir a b\n");
+    write_file("two.conf", "sourcedir b\nsourcedir a\n");
+
+    cleanup_(config_freep) Config *one = load("one.conf", &problems);
+    assert_int_equal(one->source_count, 1);
+    assert_string_equal(one->sources[0].name, "a");
+    cleanup_(config_freep) Config *two = load("two.conf", &problems);
+    assert_int_equal(two->source_count, 2);
+    assert_string_equal(two->sources[0].name, "b");
+    assert_string_equal(two->sources[1].name, "a");
+}
+
 static void test_arguments(void **state unused_)
 {
     char first[] = "server a.example.net iburst", second[] = "", third[] = "servr x", fourth[] = "makestep 1";
@@ -223,9 +244,10 @@ static void test_print(void **state unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_unreadable), IN_FOLDER(test_largest_file), IN_FOLDER(test_defaults_of_paths),
-        IN_FOLDER(test_masking),    IN_FOLDER(test_arguments),    IN_FOLDER(test_reload_of_sources),
-        IN_FOLDER(test_print),
+        IN_FOLDER(test_unreadable),         IN_FOLDER(test_largest_file),
+        IN_FOLDER(test_defaults_of_paths),  IN_FOLDER(test_masking),
+        IN_FOLDER(test_lines_of_sourcedir), IN_FOLDER(test_arguments),
+        IN_FOLDER(test_reload_of_sources),  IN_FOLDER(test_print),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

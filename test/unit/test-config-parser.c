@@ -87,7 +87,8 @@ static void test_every_field(void **state unused_)
                                              "reselectdist 1e-3\n"
                                              "rtcsync\n"
                                              "sched_priority 50\n"
-                                             "sourcedir /s1 /s2\n"
+                                             "sourcedir /s1   /s2\n"
+                                             "sourcedir /s3\n"
                                              "stratumweight 0.01\n"
                                              "user nobody\n");
 
@@ -124,8 +125,8 @@ static void test_every_field(void **state unused_)
     assert_near(c->selection.reselect_distance, 1e-3);
     assert_true(c->clock.rtc_sync);
     assert_int_equal(c->daemon.sched_priority, 50);
-    assert_string_equal(c->source_dirs[0], "/s1");
-    assert_string_equal(c->source_dirs[1], "/s2");
+    assert_string_equal(c->source_dirs[0], "/s1 /s2");
+    assert_string_equal(c->source_dirs[1], "/s3");
     assert_near(c->selection.stratum_weight, 0.01);
     assert_string_equal(c->daemon.user, "nobody");
 }

@@ -93,9 +93,10 @@ typedef struct Config {
     NetConfig net;
     DaemonConfig daemon;
     int32_t min_samples, max_samples; /* 1..64; for sources that do not say */
-    char **source_dirs;               /* sourcedir, in the order of precedence; NULL-terminated or NULL */
-    char **files;                     /* that were read, in this order; NULL-terminated or NULL */
-    size_t source_file_count;         /* of files: so many at the end are .sources files */
+    char **source_dirs; /* of each sourcedir line its directories, with spaces between them; NULL-terminated
+                           or NULL */
+    char **files;       /* that were read, in this order; NULL-terminated or NULL */
+    size_t source_file_count; /* of files: so many at the end are .sources files */
 } Config;
 
 /* A configuration with all defaults and no source. */

@@ -246,14 +246,16 @@ static int apply_source(ConfigParser *parser, Statement *statement, const char *
 
 static int apply_sourcedir(Statement *statement, const Directive *directive, Config *config)
 {
+    char buffer[CONFIG_LINE_MAX + 1];
+    Text line = TEXT(buffer);
+
     if (!statement_check_count(statement, 1, CONFIG_DIRECTORIES_MAX, directive->arguments))
         return 0;
     for (size_t i = 1; i < statement->words->count; i++) {
-        int r = config_add_string(&config->source_dirs, statement->words->list[i].text);
-        if (r < 0)
-            return r;
+        text_append(&line, i > 1 ? " " : "");
+        text_append(&line, statement->words->list[i].text);
     }
-    return 0;
+    return config_add_string(&config->source_dirs, buffer);
 }
 
 static int apply_supported(ConfigParser *parser, Statement *statement, const Directive *directive,
