@@ -3,11 +3,14 @@
 """org.timeball1 on the real bus: what is read, which signals are sent, a bus that comes and goes, bad input.
 Over fixed values (bus-fixture) where a test must know or provoke them, then with the daemon."""
 
+import dataclasses
 import json
 import re
+from xml.etree import ElementTree
 
 import pytest
 
+import manual
 from harness import nobody, run, soon
 from rawbus import NAME, OBJECT, REPLY, Fixture, Monitor, RawBus
 
@@ -94,6 +97,53 @@ def test_unknown(bus, fixture):
         assert bus.call("Source", "Explain", path=path, check=False).returncode != 0
     done = run("busctl", "set-property", NAME, OBJECT, f"{NAME}.Clock", "Stratum", "u", "1", check=False)
     assert done.returncode != 0
+
+
+# --- The manual page ---
+
+
+def live(path):
+    """{interface: {member: Member}} by introspection, of our interfaces."""
+    xml = ElementTree.fromstring(run("busctl", "introspect", "--xml-interface", NAME, path).stdout)
+    found = {}
+    for interface in xml.findall("interface"):
+        if interface.get("name").startswith(NAME + "."):
+            found[interface.get("name").removeprefix(NAME + ".")] = {
+                element.get("name"): member_of(element) for element in interface if element.tag != "annotation"}
+    return found
+
+
+def member_of(element):
+    emits = {"false": "not signalled", "const": "constant", "invalidates": "invalidated", None: ""}
+    arguments = {"in": [], "out": []}
+    for argument in element.findall("arg"):
+        arguments[argument.get("direction", "in")].append(f"{argument.get('type')} {argument.get('name')}")
+    notes = [note.get("value") for note in element.findall("annotation") if note.get("name").endswith("EmitsChangedSignal")]
+    return manual.Member(
+        kind=element.tag, signature=element.get("type", ""), emits=emits[notes[0] if notes else None],
+        arguments=", ".join(arguments["in"]), results=", ".join(arguments["out"]))
+
+
+def test_manual_page(bus, fixture):
+    """org.timeball1(5) has every member that is served, with its types, names and kind of change, and no other."""
+    del bus, fixture
+    served = {**live(OBJECT), **live(FIRST)}
+    documented = manual.interfaces()
+    assert set(served) == set(documented)
+    for interface, members in served.items():
+        assert list(served[interface]) and members == {
+            name: dataclasses.replace(member, action="") for name, member in documented[interface].items()}
+
+
+def test_manual_page_values(bus, fixture):
+    """It lists the verdicts that are counted, and the errors that exist."""
+    del fixture
+    page = manual.text()
+    values = re.search(r"^Verdict on a packet\n(.*?)^\w", page, re.M | re.S)[1]
+    assert re.findall(r"_([a-z-]+)_", values) == list(bus.objects()[FIRST]["org.timeball1.NTP"]["Verdicts"])
+    header = manual.SOURCE.joinpath("src/core/api/bus-names.h").read_text(encoding="utf-8")
+    assert set(re.findall(r'"(org\.timeball1\.Error\.\w+)"', header)) == \
+        set(re.findall(r"^_(org\.timeball1\.Error\.\w+)_$", page, re.M))
 
 
 # --- Signals ---

@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+import manual
 from harness import soon
 from rawbus import ERROR, INTERACTIVE, REPLY, Fixture, Monitor, RawBus
 
@@ -64,7 +65,7 @@ def checks(monitor, member="CheckAuthorization"):
 # --- Refusals and rules ---
 
 
-@pytest.mark.parametrize("interface, path, member, signature, values", [
+CHANGING = [
     ("Manager", "/org/timeball1", "Reload", "", ()),
     ("Manager", "/org/timeball1", "ReloadSources", "", ()),
     ("Manager", "/org/timeball1", "Dump", "", ()),
@@ -84,15 +85,27 @@ def checks(monitor, member="CheckAuthorization"):
     ("Source", SOURCE, "Burst", "ii", (1, 2)),
     ("Source", SOURCE, "SetOption", "sd", ("maxdelay", 0.1)),
     ("Source", SOURCE, "SetSelectOptions", "a{sb}", ({"prefer": True},)),
-])
-def test_everything_that_changes_is_refused(bus, fixture, interface, path, member, signature, values):
-    """Every such method, to nobody; root may."""
+]
+
+
+def test_table_is_complete():
+    """The table above has every method that the manual page says needs an action."""
+    documented = {(interface, name) for interface, members in manual.interfaces().items()
+                  for name, member in members.items() if member.action}
+    assert {(interface, member) for interface, _, member, _, _ in CHANGING} == documented
+
+
+@pytest.mark.parametrize("interface, path, member, signature, values", CHANGING)
+def test_everything_that_changes_is_refused(bus, fixture, monitor, interface, path, member, signature, values):
+    """Every such method asks for the action that the manual page names; nobody is refused, root may."""
     del bus
     asked = RawBus("nobody").ask(member, signature, *values, interface=interface, path=path)
     assert asked.error == CHALLENGE
     assert fixture.applied() == []
     RawBus().ask(member, signature, *values, interface=interface, path=path)
     assert len(fixture.applied()) == 1
+    soon(lambda: len(checks(monitor)) == 2)
+    assert {got["payload"]["data"][1] for got in checks(monitor)} == {manual.interfaces()[interface][member].action}
 
 
 def test_rules(bus, fixture):
