@@ -74,7 +74,8 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         .samples = source_stats_count(source->stats),
         .samples_needed = source_samples_needed(source),
         .reachable = source->poll.reach != 0,
-        .may_still_start = may_still_start(source),
+        /* ... which holds back the first selection only. */
+        .may_still_start = !engine->reference.synchronized && may_still_start(source),
         .unreachable_run = source->poll.missed_run,
         .max_unreach = source->config.max_unreach,
         .updated = source->updated,
@@ -188,7 +189,7 @@ void engine_set_status(Engine *engine)
     LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
     double remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9;
 
-    if (!engine_steers(engine))
+    if (!engine_steers(engine) || engine->ended)
         return;
     Action *action = action_queue_push(&engine->actions, ACTION_SET_STATUS);
     action->status.synchronized = engine->reference.synchronized;

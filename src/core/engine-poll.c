@@ -130,6 +130,8 @@ static void send_request(Engine *engine, Source *source)
 void source_poll_due(Engine *engine, Source *source)
 {
     source_exchange_due(engine, source);
+    if (engine->ended) /* -q: that was the last chance */
+        return;
     if (!source_is_resolved(source) || (!source->online && !poll_in_burst(&source->poll))) {
         source->poll_deadline = MONO_UNSET;
         return;

@@ -103,7 +103,7 @@ void engine_enter(Engine *engine, Now now)
 {
     engine->now = now;
     int64_t jump = clock_check_jump(&engine->clock, now);
-    if (jump != 0)
+    if (jump != 0 && !engine->ended)
         engine_on_jump(engine, jump);
 }
 

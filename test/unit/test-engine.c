@@ -717,6 +717,26 @@ static void test_reconfigure(void **state)
     world_free(world);
 }
 
+/* A new source holds nobody up who is selected already. */
+static void test_late_source(void **state)
+{
+    World *world = world_new(0, 0);
+    SourceConfig extra = source_config_default(SOURCE_SERVER, "192.0.2.2");
+    CommandReply reply;
+
+    (void) state;
+    add_servers(world, 2);
+    world->servers[1].silent = true;
+    start(world, config_with(four_names, 1));
+    run(world, 60);
+    assert_int_equal(engine_add_source(world->engine, &extra, now_of(world), &reply), COMMAND_OK);
+    assert_true(clock_of(world).synchronized);
+    run(world, 1);
+    assert_true(clock_of(world).synchronized);
+    assert_int_equal(report_of(world, 0).state, STATE_SELECTED);
+    world_free(world);
+}
+
 static void test_burst_offline(void **state)
 {
     World *world = world_new(0, 0);
@@ -810,6 +830,7 @@ int main(void)
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_late_source),
         cmocka_unit_test(test_burst_offline),
         cmocka_unit_test(test_make_step),
         cmocka_unit_test(test_wakeups),
