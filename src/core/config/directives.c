@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* The table of directives and options; see directives.h. A row of a supported word says where its value goes,
- * what range it has and in which unit the file writes it. A directive that waits for its feature has a name
- * only: when the feature comes, its row is filled in and the manual gains a paragraph (a test holds the two
- * together). */
+/* The table of directives and options, sorted by name; see directives.h. A row of a supported word says where
+ * its value goes, what range it has and in which unit the file writes it. A directive that waits for its
+ * feature has a name only: when the feature comes, its row is filled in and the manual gains a paragraph (a
+ * test holds the two together). */
 
 #include "core/config/directives.h"
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/text.h"
 #include "core/config/config.h"
 #include "core/config/spelling.h"
 #include "core/config/words.h"
@@ -212,20 +212,23 @@ static_assert(ELEMENTS(DIRECTIVES) == 100 + 1, "all keywords of chrony.conf");
 static_assert(ELEMENTS(SOURCE_OPTIONS) == 36 + 1, "all options of its sources");
 static_assert(sizeof(((NetConfig *) NULL)->acquisition_device) == 15 + 1, "bindacqdevice");
 
+/* Both kinds of row begin with their name. */
+static int compare_name(const void *key, const void *row)
+{
+    return strcasecmp(key, *(const char *const *) row);
+}
+
+static_assert(offsetof(Directive, name) == 0 && offsetof(OptionEntry, name) == 0, "compare_name()");
+
 const Directive *directive_find(const char *name)
 {
-    for (const Directive *d = DIRECTIVES; d->name; d++)
-        if (text_equal_ignore_case(d->name, name))
-            return d;
-    return NULL;
+    return bsearch(name, DIRECTIVES, ELEMENTS(DIRECTIVES) - 1, sizeof(DIRECTIVES[0]), compare_name);
 }
 
 const OptionEntry *source_option_find(const char *name)
 {
-    for (const OptionEntry *o = SOURCE_OPTIONS; o->name; o++)
-        if (text_equal_ignore_case(o->name, name))
-            return o;
-    return NULL;
+    return bsearch(name, SOURCE_OPTIONS, ELEMENTS(SOURCE_OPTIONS) - 1, sizeof(SOURCE_OPTIONS[0]),
+                   compare_name);
 }
 
 /* The search for a word like this one. */
