@@ -18,6 +18,8 @@
 #define START_ATTEMPTS  8
 /* What the kernel tells programs is refreshed that often, at the next request. */
 #define STATUS_INTERVAL 60.0
+/* Standard deviations of offset and frequency that the bound of the error allows for. */
+#define BOUND_SIGMAS    3.0
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
 #define SLEW_REST       0.1
 
@@ -59,8 +61,8 @@ static void fill_roots(const Engine *engine, const Source *source, LocalTime at,
     /* One or two samples scatter by as much as they are uncertain, as far as anybody knows. */
     c->standard_deviation = stats.runs > 0 ? stats.standard_deviation : c->estimate.offset_sd;
     c->root_delay = source->last.root_delay + fmin(source->last.peer_delay, stats.min_delay);
-    c->root_dispersion =
-        source->last.root_dispersion + source->last.peer_dispersion + c->estimate.offset_sd + rate * age;
+    c->root_dispersion = source->last.root_dispersion + source->last.peer_dispersion +
+                         BOUND_SIGMAS * c->estimate.offset_sd + rate * age;
 }
 
 static void fill_candidate(const Engine *engine, Source *source, LocalTime at, SelectCandidate *c)
@@ -280,6 +282,15 @@ static void refuse_change(Engine *engine, const DisciplineDecision *decision)
     }
 }
 
+/* How fast the bound grows: the frequency may be wrong already, and it wanders until the next update. */
+static double dispersion_rate(const Engine *engine, double skew)
+{
+    double interval = exp2(engine->sources[engine->selection.best]->poll.poll);
+
+    return engine->config->clock.max_clock_error +
+           BOUND_SIGMAS * sqrt(skew * skew + engine->selection.estimate.wander * interval);
+}
+
 static void update_reference(Engine *engine, const DisciplineDecision *decision)
 {
     const SelectResult *selection = &engine->selection;
@@ -297,7 +308,7 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
         .offset = decision->offset,
         .residual_frequency = decision->residual_frequency,
         .skew = decision->skew,
-        .dispersion_rate = decision->skew + engine->config->clock.max_clock_error,
+        .dispersion_rate = dispersion_rate(engine, decision->skew),
         .local = selection->estimate.time,
         .cooked = selection->estimate.truth,
         .source_count = (uint32_t) selection->combined,

@@ -16,8 +16,8 @@
 #define IBURST_GOOD    4
 #define IBURST_TOTAL   8
 #define BURST_MAX      4
-/* Requests at an interval are scattered over that part of it, so that clients do not march in step. */
-#define SCATTER        0.02
+/* Requests come up to that part of an interval late, so that clients do not march in step. */
+#define SCATTER        0.045
 /* Tries to find a time that is apart from the other sources' requests. */
 #define SEPARATE_TRIES 16
 #define LEAP_GUARD_NS  (5 * NSEC_PER_SEC)
@@ -26,7 +26,7 @@
  */
 void source_schedule(Engine *engine, Source *source, double seconds)
 {
-    double scatter = 1.0 + SCATTER * (engine_noise(engine) - 0.5);
+    double scatter = 1.0 + SCATTER * engine_noise(engine);
     double apart = poll_separation(&source->poll);
     MonoTime t = mono_add(engine->now.mono, fmax(seconds, 0) * scatter);
     bool moved = true;
@@ -189,7 +189,7 @@ static void take_sample(Engine *engine, Source *source, const Sample *sample)
         if (source_stats_add(source->stats, source->filter ? &combined : sample))
             source->updated = true;
     }
-    good.samples = source_stats_count(source->stats);
+    good.coherence = source_stats_coherence(source->stats);
     poll_on_good(&source->poll, &source->config, &good);
 }
 
@@ -213,6 +213,8 @@ static ClientContext context_of(const Engine *engine, const Source *source)
 /* What a finished exchange means for reachability and polling. */
 static void conclude(Engine *engine, Source *source, const ClientResult *result)
 {
+    if (result->reached)
+        source_stats_on_delay(source->stats, source->client.report.peer_delay);
     if (result->verdict == PACKET_GOOD)
         take_sample(engine, source, &result->sample);
     else if (result->reached)

@@ -53,7 +53,7 @@ static void on_answer(void *userdata, double time, size_t server, double error, 
 /* Standard deviation of the offset that one exchange shows. */
 static double noise_of(const SimPath *path)
 {
-    double way = path->jitter * path->jitter + path->noise * path->noise * 2 +
+    double way = path->jitter * path->jitter + path->noise * path->noise * 1.5 +
                  2 * path->heavy_chance * path->heavy * path->heavy;
 
     return sqrt(way / 2);

@@ -119,8 +119,9 @@ static uint32_t short_time(double seconds)
     return (uint32_t) (seconds * 65536);
 }
 
-static void write_answer(Network *network, const ServerState *state, const uint8_t *request, double arrival,
-                         uint8_t *ret)
+/* Returns s by which its timestamps make the offset wrong. */
+static double write_answer(Network *network, const ServerState *state, const uint8_t *request, double arrival,
+                           uint8_t *ret)
 {
     const SimServer *s = &state->server;
     bool unsynchronized = arrival >= s->unsynchronized_from && arrival < s->unsynchronized_until;
@@ -141,6 +142,7 @@ static void write_answer(Network *network, const ServerState *state, const uint8
     memcpy(ret + 24, request + 40, 8);
     put_time(ret + 32, arrival, offset + noise_in);
     put_time(ret + 40, arrival + PROCESSING, offset + noise_out);
+    return offset + (noise_in + noise_out) / 2;
 }
 
 static bool is_out(const SimServer *server, double time)
@@ -186,13 +188,12 @@ void network_send(Network *network, int64_t now, const Action *send)
     if (state->server.refuses)
         delivery.kind = DELIVERY_REFUSED;
     else
-        write_answer(network, state, send->send.bytes, arrival, delivery.bytes);
+        delivery.error = write_answer(network, state, send->send.bytes, arrival, delivery.bytes);
     delivery.noise = state->server.back.noise * random_normal(&network->random);
     delivery.at = ns_from_seconds(back);
     delivery.server = (size_t) (state - network->servers);
     delivery.delay = back - time - PROCESSING;
-    delivery.error = ((arrival - time) - (back - arrival - PROCESSING)) / 2 + server_clock(state, arrival) -
-                     delivery.noise / 2;
+    delivery.error += ((arrival - time) - (back - arrival - PROCESSING) - delivery.noise) / 2;
     if (!lost && !is_out(&state->server, time))
         launch(network, &delivery);
 }

@@ -411,6 +411,7 @@ static void test_delay_tests(void **state)
                 .stratum = 2,
             };
             sample.truth.ns = sample.time.ns + AHEAD_NS + 1000 * (k % 2);
+            source_stats_on_delay(s.stats, sample.peer_delay);
             assert_true(source_stats_add(s.stats, &sample));
         }
         s.config.max_delay_ratio = rows[i].ratio;

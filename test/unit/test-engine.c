@@ -441,7 +441,7 @@ static void test_drift_file(void **state)
     drain(world);
     assert_true(fabs(world->frequency - 50e-6) < 1e-12);
     assert_int_equal(world->events[EVENT_DRIFT_LOADED], 1);
-    run(world, 4000);
+    run(world, 5000);
     assert_true(fabs(true_offset(world)) < 1e-6);
     assert_int_equal(world->actions[ACTION_SAVE_DRIFT], 1);
     assert_true(fabs(world->last_action[ACTION_SAVE_DRIFT].drift.frequency_ppm + 50) < 0.1);

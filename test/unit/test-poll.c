@@ -19,7 +19,7 @@ static void test_reach(void **state)
 {
     SourceConfig config = config_of(6, 10);
     Poll poll = poll_start(&config);
-    PollGood good = {.error = NAN};
+    PollGood good = {.coherence = NAN, .error = NAN};
 
     (void) state;
     poll_on_good(&poll, &config, &good);
@@ -68,7 +68,7 @@ static void test_burst(void **state)
 {
     SourceConfig config = config_of(6, 6);
     Poll poll = poll_start(&config);
-    PollGood good = {.error = NAN};
+    PollGood good = {.coherence = NAN, .error = NAN};
     int sent = 0;
 
     (void) state;

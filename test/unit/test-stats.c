@@ -147,11 +147,18 @@ static void test_delay_limits(void **state)
     assert_true(isinf(source_stats_delay_limit_quantile(stats, 0.5)));
     for (int i = 0; i < 11; i++) {
         Sample s = sample_at(64 * i, 0, 0, 1e-3 * (i % 2), 1e-3 * (i % 2));
+        source_stats_on_delay(stats, s.peer_delay);
         assert_true(source_stats_add(stats, &s));
     }
     assert_true(fabs(source_stats_delay_limit_ratio(stats, 2) - 0.004) < 1e-9);
     assert_true(fabs(source_stats_delay_limit_quantile(stats, 0.05) - 0.002) < 1e-9);
     assert_true(fabs(source_stats_delay_limit_quantile(stats, 0.95) - 0.004) < 1e-9);
+    /* Refusals move the quantile, too, and many in a row the minimum: the path has changed. */
+    double limit = source_stats_delay_limit_deviation(stats, 1, 0);
+    for (int i = 0; i < 8; i++)
+        source_stats_on_delay(stats, 0.012);
+    assert_true(source_stats_delay_limit_quantile(stats, 0.95) > 0.011);
+    assert_true(source_stats_delay_limit_deviation(stats, 1, 0) - limit > 0.009);
     /* An offset that no delay explains lets a longer delay pass. */
     assert_true(source_stats_delay_limit_deviation(stats, 10, 0.5) >
                 source_stats_delay_limit_deviation(stats, 10, 0));

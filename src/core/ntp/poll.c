@@ -2,10 +2,11 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* Polling; see poll.h.
  *
- * The interval follows how many samples the regression keeps: when the clock's wander makes old samples
- * useless there are fewer than the target, and the interval shrinks; when they all fit there are more, and it
- * grows. A sample far from what was expected shrinks it at once by as many steps as the error is out of
- * scale. */
+ * The interval follows the oscillator: source_stats_coherence() is the time after which its wander has undone
+ * what one measurement tells. Below a part of that, more packets tell little; above it, each finds the clock
+ * further off than the last one left it. The interval moves towards that part of it by whole powers of two, a
+ * few samples for each. A sample far from what was expected shrinks it at once by as many steps as the error
+ * is out of scale. */
 
 #include "core/ntp/poll.h"
 
@@ -16,6 +17,14 @@
 /* Sub-second polling is for sources that are near; farther or silent ones are asked once a second. */
 #define SUBSECOND_DELAY 0.01
 #define BURST_INTERVAL  2.0
+/* The best interval in parts of the coherence, at the usual polltarget; a filter's memory is the coherence's
+ * power of 3/4 in samples, so that a target of more of them makes it shorter by the power of 4/3. */
+#define COHERENCE_PART  0.93
+#define TARGET_USUAL    8
+#define TARGET_POWER    (4.0 / 3.0)
+/* Change of the score with a sample, for each power of two that the interval is too short or too long. */
+#define GAIN_LONGER     0.5
+#define GAIN_SHORTER    1.0
 #define MISSED_SELECTED 0.1
 #define MISSED_OTHER    0.25
 #define REFUSED         0.02
@@ -69,17 +78,29 @@ void poll_on_sent(Poll *poll)
         poll->burst_total--;
 }
 
+/* By how much the score changes for how far the interval is from the best one. */
+static double change_towards_best(const Poll *poll, const SourceConfig *config, double coherence)
+{
+    double target = MAX(config->poll_target, 1) / (double) TARGET_USUAL;
+    double best = COHERENCE_PART * coherence / pow(target, TARGET_POWER);
+    double missing = log2(best) - poll->poll;
+
+    if (isnan(missing))
+        return 0;
+    /* Half a step is as near as powers of two come. */
+    if (fabs(missing) <= 0.5)
+        return 0;
+    return missing > 0 ? GAIN_LONGER * MIN(missing, 1.0) : GAIN_SHORTER * MAX(missing, -1.0);
+}
+
 void poll_on_good(Poll *poll, const SourceConfig *config, const PollGood *good)
 {
-    double target = MAX(config->poll_target, 1);
-    double change = ((double) good->samples / target - 1.0) / target;
+    double change = change_towards_best(poll, config, good->coherence);
 
     register_reach(poll, true);
     if (poll->burst_good > 0 && --poll->burst_good == 0)
         poll->burst_total = 0;
 
-    if (change < 0)
-        change *= 2;
     /* The samples of a burst say nothing about the wander over an interval. */
     if (poll_in_burst(poll))
         change = 0;

@@ -35,7 +35,7 @@ void poll_on_sent(Poll *poll);
 
 /* What a good sample has brought. */
 typedef struct PollGood {
-    uint32_t samples; /* that the statistics keep now */
+    double coherence; /* s, in which the wander makes up for a measurement; NaN: unknown */
     double error;     /* s, how far the sample was from what had been expected; NaN: nothing was expected */
     double expected;  /* s, by how much it may be off: its peer distance */
 } PollGood;

@@ -92,6 +92,7 @@ static void mix(const OscillatorHypothesis *all, OscillatorState *ret)
         mean.offset += weights[k] * all[k].state.offset;
         mean.frequency += weights[k] * all[k].state.frequency;
         mean.wander += weights[k] * all[k].state.wander;
+        mean.noise += weights[k] * all[k].state.noise;
     }
     for (size_t k = 0; k < OSCILLATOR_HYPOTHESES; k++) {
         const OscillatorState *s = &all[k].state;
@@ -130,6 +131,7 @@ void oscillator_filter(const OscillatorMemory *memory, const Measurement *measur
             take_first(&all[k], &measurements[0], variance);
         }
         follow(&all[k], measurements, count, common);
+        all[k].state.noise = common;
     }
     mix(all, ret);
 }

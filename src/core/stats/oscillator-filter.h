@@ -20,6 +20,7 @@ typedef struct OscillatorState {
     double offset, frequency;
     double offset_variance, covariance, frequency_variance;
     double wander; /* variance that the frequency gains each second */
+    double noise;  /* s^2, of each measurement beyond its own variance */
 } OscillatorState;
 
 /* Carries a state on by `seconds` (not negative). */

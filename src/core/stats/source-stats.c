@@ -27,6 +27,10 @@
 #define ASYMMETRY_LIMIT   0.5
 #define ASYMMETRY_ACTS    0.45
 #define ASYMMETRY_RUN     10
+/* So many samples in a row that are that many jitters too long are another path: by chance this happens once
+ * in a hundred million. */
+#define PATH_SAMPLES      8
+#define PATH_MARGIN       4
 #define SAMPLES_OPINION   6 /* before a delay is judged by the others */
 #define REGRESSION_LEAST  3
 
@@ -34,8 +38,12 @@ struct SourceStats {
     SourceStatsConfig config;
     Sample samples[STATS_SAMPLES_MAX]; /* in order of time */
     size_t count;
+    double delays[STATS_SAMPLES_MAX]; /* s, of the latest exchanges, refused ones included; a ring */
+    size_t delay_count;               /* exchanges in all */
     LocalTime origin;        /* of the first sample: times and offsets for the filter are relative to it */
     int64_t base_ns;         /* truth - time of that sample */
+    size_t path_start;       /* first sample that took the present path */
+    double old_min_delay;    /* s, of the samples before it */
     double jitter;           /* s, mean of one direction */
     double min_delay;        /* s */
     OscillatorMemory memory; /* of samples that are no longer in the register */
@@ -71,49 +79,97 @@ void source_stats_reset(SourceStats *stats)
     *stats = (SourceStats) {.config = config};
 }
 
-/* Shortest round trip, and the mean of what one way adds to its half. The excess of a way is exponential,
- * that of a round trip a sum of two; the shortest of n has an excess of its own, which the mean has to make
- * up for.
- */
+static double shortest(const SourceStats *stats, size_t from, size_t to)
+{
+    double least = INFINITY;
+
+    for (size_t i = from; i < to; i++)
+        least = MIN(least, stats->samples[i].peer_delay);
+    return least;
+}
+
+static double mean_delay(const SourceStats *stats, size_t from)
+{
+    double sum = 0;
+
+    for (size_t i = from; i < stats->count; i++)
+        sum += stats->samples[i].peer_delay;
+    return sum / (double) (stats->count - from);
+}
+
+/* When all of the latest samples took much longer than the shortest before them, the path has become longer,
+ * and the old minimum says nothing about the new one. The new path begins after the last sample that was too
+ * short for it. */
+static void find_path(SourceStats *stats)
+{
+    size_t recent = stats->count - MIN(stats->count, (size_t) PATH_SAMPLES);
+    double least = shortest(stats, recent, stats->count);
+    double margin = PATH_MARGIN * (mean_delay(stats, recent) - least) / 2 + stats->config.precision;
+
+    stats->path_start = 0;
+    if (recent == 0 || least - shortest(stats, 0, recent) <= margin)
+        return;
+    stats->path_start = recent;
+    while (stats->samples[stats->path_start - 1].peer_delay > least - margin / 2)
+        stats->path_start--;
+}
+
+/* What a round trip took beyond the shortest on its path. */
+static double excess_delay(const SourceStats *stats, size_t i)
+{
+    return stats->samples[i].peer_delay - (i < stats->path_start ? stats->old_min_delay : stats->min_delay);
+}
+
+/* How far the shortest of n is expected above the true minimum, in units of the jitter: the excess of a way
+ * is exponential, that of a round trip a sum of two. */
+static double shortest_excess(double n)
+{
+    return n > 1 ? 0.93 * sqrt(2 / n) + 0.3 / n : 2;
+}
+
+/* Shortest round trip, and the mean of what one way adds to its half. */
 static void measure_delays(SourceStats *stats)
 {
-    double n = (double) stats->count, sum = 0, shortest_excess;
+    double sum = 0, expected = 0;
 
-    stats->min_delay = INFINITY;
-    for (size_t i = 0; i < stats->count; i++)
-        stats->min_delay = MIN(stats->min_delay, stats->samples[i].peer_delay);
-    for (size_t i = 0; i < stats->count; i++)
-        sum += stats->samples[i].peer_delay - stats->min_delay;
-    shortest_excess = stats->count > 1 ? 0.93 * sqrt(2 / n) + 0.3 / n : 2; /* in units of the jitter */
-    stats->jitter = (sum + 2 * JITTER_UNKNOWN * stats->min_delay) / (n * (2 - shortest_excess) + 2);
+    find_path(stats);
+    stats->old_min_delay = shortest(stats, 0, stats->path_start);
+    stats->min_delay = shortest(stats, stats->path_start, stats->count);
+    for (size_t i = 0; i < stats->count; i++) {
+        sum += excess_delay(stats, i);
+        expected += 2 - shortest_excess((double) (i < stats->path_start ? stats->path_start
+                                                                        : stats->count - stats->path_start));
+    }
+    stats->jitter = (sum + 2 * JITTER_UNKNOWN * stats->min_delay) / (expected + 2);
 }
 
 /* Uniform over half of the excess to both sides; the shortest has some excess too. */
-static double sample_variance(const SourceStats *stats, const Sample *sample)
+static double sample_variance(const SourceStats *stats, size_t i)
 {
-    double shortest_excess = 0.6 * stats->jitter * sqrt(2 / (double) stats->count);
-    double excess = sample->peer_delay - stats->min_delay + shortest_excess;
+    size_t n = i < stats->path_start ? stats->path_start : stats->count - stats->path_start;
+    double excess = excess_delay(stats, i) + 0.6 * stats->jitter * sqrt(2 / (double) n);
     double precision = stats->config.precision;
 
     return precision * precision + excess * excess / 12;
 }
 
 /* Delay on one way only: what a sample lost on it is known and taken out. */
-static double asymmetry_correction(const SourceStats *stats, const Sample *sample)
+static double asymmetry_correction(const SourceStats *stats, size_t i)
 {
     if (stats->asymmetric_run < ASYMMETRY_RUN)
         return 0;
-    return stats->jitter_asymmetry * (sample->peer_delay - stats->min_delay);
+    return stats->jitter_asymmetry * excess_delay(stats, i);
 }
 
-static Measurement measurement_of(const SourceStats *stats, const Sample *sample)
+static Measurement measurement_of(const SourceStats *stats, size_t i)
 {
+    const Sample *sample = &stats->samples[i];
     int64_t offset_ns = sample->truth.ns - sample->time.ns - stats->base_ns;
 
     return (Measurement) {
         .time = local_diff(sample->time, stats->origin),
         .offset = (double) offset_ns * 1e-9,
-        .variance = sample_variance(stats, sample),
+        .variance = sample_variance(stats, i),
     };
 }
 
@@ -123,7 +179,7 @@ static void measure_asymmetry(SourceStats *stats, const RegressionPoint *points)
     double xx = 0, xy = 0, asymmetry;
 
     for (size_t i = stats->line.start; i < stats->count; i++) {
-        double x = stats->samples[i].peer_delay - stats->min_delay;
+        double x = excess_delay(stats, i);
         double y = points[i].value - stats->line.intercept - stats->line.slope * points[i].time;
 
         xx += x * x;
@@ -143,7 +199,7 @@ static void fit_line(SourceStats *stats)
     size_t least = (size_t) CLAMP(stats->config.min_samples, REGRESSION_LEAST, STATS_SAMPLES_MAX);
 
     for (size_t i = 0; i < stats->count; i++) {
-        Measurement m = measurement_of(stats, &stats->samples[i]);
+        Measurement m = measurement_of(stats, i);
 
         points[i] = (RegressionPoint) {m.time, m.offset, 1 / m.variance};
     }
@@ -159,8 +215,8 @@ static void update(SourceStats *stats)
     measure_delays(stats);
     fit_line(stats);
     for (size_t i = 0; i < stats->count; i++) {
-        measurements[i] = measurement_of(stats, &stats->samples[i]);
-        measurements[i].offset -= asymmetry_correction(stats, &stats->samples[i]);
+        measurements[i] = measurement_of(stats, i);
+        measurements[i].offset -= asymmetry_correction(stats, i);
     }
     oscillator_filter(&stats->memory, measurements, stats->count, stats->jitter, &stats->state);
 }
@@ -169,9 +225,9 @@ static void update(SourceStats *stats)
 static void make_room(SourceStats *stats)
 {
     if (stats->config.max_samples == STATS_SAMPLES_MAX) {
-        Measurement oldest = measurement_of(stats, &stats->samples[0]);
+        Measurement oldest = measurement_of(stats, 0);
 
-        oldest.offset -= asymmetry_correction(stats, &stats->samples[0]);
+        oldest.offset -= asymmetry_correction(stats, 0);
         oscillator_remember(&stats->memory, &oldest, stats->jitter);
     }
     memmove(stats->samples, stats->samples + 1, (stats->count - 1) * sizeof(Sample));
@@ -252,9 +308,36 @@ const Sample *source_stats_newest(const SourceStats *stats)
     return stats->count > 0 ? &stats->samples[stats->count - 1] : NULL;
 }
 
+double source_stats_coherence(const SourceStats *stats)
+{
+    double information = 0;
+
+    if (stats->count < REGRESSION_LEAST)
+        return NAN;
+    for (size_t i = 0; i < stats->count; i++)
+        information += 1 / (sample_variance(stats, i) + stats->state.noise);
+    return cbrt((double) stats->count / (information * stats->state.wander));
+}
+
 uint32_t source_stats_count(const SourceStats *stats)
 {
     return (uint32_t) stats->count;
+}
+
+void source_stats_on_delay(SourceStats *stats, double delay)
+{
+    stats->delays[stats->delay_count++ % STATS_SAMPLES_MAX] = delay;
+}
+
+/* When every one of the latest exchanges took longer than the samples in the register, the path has changed,
+ * and refusing them all would end in having none. */
+static double present_min_delay(const SourceStats *stats)
+{
+    double least = INFINITY;
+
+    for (size_t i = 1; i <= MIN(stats->delay_count, (size_t) PATH_SAMPLES); i++)
+        least = MIN(least, stats->delays[(stats->delay_count - i) % STATS_SAMPLES_MAX]);
+    return stats->delay_count >= PATH_SAMPLES ? MAX(least, stats->min_delay) : stats->min_delay;
 }
 
 double source_stats_delay_limit_ratio(const SourceStats *stats, double ratio)
@@ -271,16 +354,16 @@ double source_stats_delay_limit_deviation(const SourceStats *stats, double ratio
     if (stats->regressed)
         deviation = stats->line.standard_deviation;
     /* A delay on one way makes an error of half of it at most: an offset further off than that is news. */
-    return stats->min_delay + MAX(ratio * deviation, 2 * (fabs(offset_residual) - deviation));
+    return present_min_delay(stats) + MAX(ratio * deviation, 2 * (fabs(offset_residual) - deviation));
 }
 
 double source_stats_delay_limit_quantile(const SourceStats *stats, double quantile)
 {
     double delays[STATS_SAMPLES_MAX];
+    size_t count = MIN(stats->delay_count, (size_t) STATS_SAMPLES_MAX);
 
-    if (stats->count < SAMPLES_OPINION)
+    if (count < SAMPLES_OPINION)
         return INFINITY;
-    for (size_t i = 0; i < stats->count; i++)
-        delays[i] = stats->samples[i].peer_delay;
-    return quantile_of(delays, stats->count, quantile);
+    memcpy(delays, stats->delays, count * sizeof(double));
+    return quantile_of(delays, count, quantile);
 }

@@ -58,9 +58,18 @@ typedef struct SourceStatsReport {
 } SourceStatsReport;
 void source_stats_report(const SourceStats *stats, SourceStatsReport *ret);
 
+/* Seconds in which the oscillator's wander makes an offset as uncertain as one more measurement would be;
+ * NaN: too few samples to know. Asking much more often adds little, asking much less often loses what was
+ * known. */
+double source_stats_coherence(const SourceStats *stats);
+
 /* The newest sample; NULL: none. Valid until the next add or reset. */
 const Sample *source_stats_newest(const SourceStats *stats);
 uint32_t source_stats_count(const SourceStats *stats);
+
+/* The round trip of a valid exchange, whether a sample comes of it or not: what the limits below are measured
+ * by must not depend on what they let through. */
+void source_stats_on_delay(SourceStats *stats, double delay);
 
 /* Is this round trip believable next to the others? For tests B (ratio to the shortest), C (deviations) and
  * the quantile: the limit above which a delay is refused; infinite: no opinion yet. */
