@@ -401,5 +401,12 @@ int config_print(const ConfigInput *input, FILE *out, ConfigProblems *problems)
     if (r < 0)
         return r;
     r = supply_input(parser, input);
-    return r < 0 ? r : run(parser, out);
+    if (r < 0)
+        return r;
+    r = run(parser, out);
+    if (r < 0)
+        return r;
+    /* The .sources files are checked too; they are not part of what is printed. */
+    r = supply_source_dirs(parser);
+    return r < 0 ? r : run(parser, NULL);
 }

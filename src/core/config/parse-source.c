@@ -166,13 +166,11 @@ static WordsVerdict split_source(SourceKind kind, const char *name, const char *
     return text.truncated ? WORDS_LINE_TOO_LONG : words_split(line, text.length, words, &column);
 }
 
-bool config_parse_source(const Config *defaults, SourceKind kind, const char *name, const char *options,
-                         SourceConfig *ret, ConfigProblem *ret_problem)
+/* Cuts what somebody sent into words; false, with the reason, when it must not even be looked at. */
+static bool accept_words(SourceKind kind, const char *name, const char *options, Words *words,
+                         ConfigProblem *ret_problem)
 {
-    ConfigProblems problems = {0};
-    Words words;
-    SourceConfig source;
-    uint32_t column, prefix = (uint32_t) (strlen(directive_of(kind)) + 1);
+    uint32_t column;
 
     if (kind != SOURCE_SERVER && kind != SOURCE_POOL) {
         *ret_problem = refusal(PROBLEM_DIRECTIVE_LATER, kind, directive_of(kind), 0);
@@ -190,31 +188,48 @@ bool config_parse_source(const Config *defaults, SourceKind kind, const char *na
         ret_problem->max = too_long ? SOURCE_OPTIONS_MAX - 1 : 0;
         return false;
     }
-    if (split_source(kind, name, options, &words) != WORDS_GOOD) {
-        *ret_problem = refusal(PROBLEM_TOO_MANY_ARGUMENTS, kind, "", 0);
-        ret_problem->expected = "NAME [OPTION]...";
+    if (split_source(kind, name, options, words) != WORDS_GOOD) {
+        *ret_problem = refusal(PROBLEM_TOO_MANY_WORDS, kind, "", 0);
+        ret_problem->max = CONFIG_WORDS_MAX;
         return false;
     }
+    return true;
+}
+
+/* The first error of the list, with its column counted from the first byte of the options. */
+static ConfigProblem first_error(const ConfigProblems *problems, SourceKind kind, const char *name)
+{
+    uint32_t prefix = (uint32_t) (strlen(directive_of(kind)) + 1 + strlen(name) + 1);
+    ConfigProblem problem = refusal(PROBLEM_MEMORY, kind, "", 0);
+
+    for (size_t i = 0; i < problems->count && problem.kind == PROBLEM_MEMORY; i++)
+        if (problems->items[i].severity == CONFIG_ERROR)
+            problem = problems->items[i];
+    problem.column = problem.column > prefix ? problem.column - prefix : 1;
+    return problem;
+}
+
+bool config_parse_source(const Config *defaults, SourceKind kind, const char *name, const char *options,
+                         SourceConfig *ret, ConfigProblem *ret_problem)
+{
+    ConfigProblems problems = {0};
+    SourceConfig source;
+    Words words;
+
+    if (!accept_words(kind, name, options, &words, ret_problem))
+        return false;
 
     Statement statement = {.words = &words,
                            .file = "",
                            .severity = CONFIG_ERROR,
                            .directive = directive_of(kind),
                            .problems = &problems};
-    int r = parse_source_statement(&statement, kind, &source);
-    bool good = r == 0 && !statement.failed;
+    bool good = parse_source_statement(&statement, kind, &source) == 0 && !statement.failed;
     if (good) {
         source_config_resolve(&source, defaults->min_samples, defaults->max_samples);
         *ret = source;
     } else {
-        *ret_problem = refusal(PROBLEM_MEMORY, kind, "", 0);
-        for (size_t i = 0; i < problems.count; i++)
-            if (problems.items[i].severity == CONFIG_ERROR) {
-                *ret_problem = problems.items[i];
-                break;
-            }
-        prefix += (uint32_t) strlen(name) + 1;
-        ret_problem->column = ret_problem->column > prefix ? ret_problem->column - prefix : 1;
+        *ret_problem = first_error(&problems, kind, name);
     }
     config_problems_clear(&problems);
     return good;
