@@ -16,6 +16,7 @@
 /* Words that both forms of the report print. */
 typedef struct NtpWords {
     char remote[IP_ADDRESS_TEXT_MAX], local[IP_ADDRESS_TEXT_MAX];
+    uint32_t local_id; /* 0: nothing was received at it yet */
     Cell reference;
     char tests[11]; /* of '0' and '1', most significant first */
     const char *mode, *transmit, *receive, *interleaved, *authenticated;
@@ -44,8 +45,10 @@ static const char *origin_title(const NtpReport *ntp, TimestampOrigin origin)
 static void fill_words(const NtpReport *ntp, NtpWords *w)
 {
     ip_address_format(&ntp->remote.address, w->remote);
-    ip_address_format(&ntp->local, w->local);
-    if (w->local[0] == '\0')
+    w->local_id = ntp->valid ? reference_id_of(&ntp->local) : 0;
+    if (w->local_id != 0)
+        ip_address_format(&ntp->local, w->local);
+    else
         text_copy(w->local, sizeof(w->local), "[UNSPEC]");
     w->reference[0] = '\0';
     if (ntp->stratum <= 1)
@@ -66,7 +69,7 @@ static void print_exchange(const NtpReport *n, const NtpWords *w)
 
     printf("Remote address  : %s (%08" PRIX32 ")\n", w->remote, reference_id_of(&n->remote.address));
     printf("Remote port     : %u\n", n->remote.port);
-    printf("Local address   : %s (%08" PRIX32 ")\n", w->local, reference_id_of(&n->local));
+    printf("Local address   : %s (%08" PRIX32 ")\n", w->local, w->local_id);
     printf("Leap status     : %s\n", leap_status_title(n->leap));
     printf("Version         : %u\n", n->version);
     printf("Mode            : %s\n", w->mode);
@@ -106,10 +109,10 @@ static void print_csv(const NtpReport *n, const NtpWords *w)
     Cell cell;
 
     printf("%s,%08" PRIX32 ",%u,%s,%08" PRIX32 ",%s,%u,%s,%u,%d,%.0f,%d,%.9f,%.6f,%.6f,%08" PRIX32 ",%s,%s",
-           w->remote, reference_id_of(&n->remote.address), n->remote.port, w->local,
-           reference_id_of(&n->local), leap_status_title(n->leap), n->version, w->mode, n->stratum, n->poll,
-           exp2(n->poll), n->precision, exp2(n->precision), n->root_delay, n->root_dispersion,
-           n->reference_id, w->reference, format_epoch(n->reference_time, cell));
+           w->remote, reference_id_of(&n->remote.address), n->remote.port, w->local, w->local_id,
+           leap_status_title(n->leap), n->version, w->mode, n->stratum, n->poll, exp2(n->poll), n->precision,
+           exp2(n->precision), n->root_delay, n->root_dispersion, n->reference_id, w->reference,
+           format_epoch(n->reference_time, cell));
     printf(",%.9f,%.9f,%.9f,%.9f,%.2f,%.3s,%.3s,%.4s,%s,%s,%s,%s", n->offset, n->peer_delay,
            n->peer_dispersion, n->response_time, n->jitter_asymmetry, w->tests, w->tests + 3, w->tests + 6,
            w->interleaved, w->authenticated, w->transmit, w->receive);
