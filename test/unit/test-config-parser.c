@@ -373,6 +373,33 @@ static void test_many_problems(void **state unused_)
     assert_int_equal(problems.count, 0);
 }
 
+/* Sources and files beyond the limit are told of once, however many there are. */
+static void test_too_many(void **state unused_)
+{
+    static const char LINE[] = "server a\n";
+    size_t length = sizeof(LINE) - 1, lines = CONFIG_SOURCES_MAX + 10;
+    ConfigProblems problems;
+    cleanup_(config_parser_freep) ConfigParser *parser = start(&problems);
+    cleanup_(config_freep) Config *config = NULL;
+    cleanup_(freep) char *text = malloc(lines * length + 1);
+    ConfigStep step;
+
+    for (size_t i = 0; i < lines; i++)
+        memcpy(text + i * length, LINE, length + 1);
+    supply(parser, CONFIG_TEXT_FILE, "x", text);
+    for (size_t i = 1; i < CONFIG_FILES_MAX + 10; i++)
+        supply(parser, CONFIG_TEXT_FILE, "y", "");
+    while (config_parser_next(parser, &step) > 0)
+        ;
+    config = config_parser_finish(parser);
+    assert_int_equal(config->source_count, CONFIG_SOURCES_MAX);
+    assert_int_equal(problems.errors, 2);
+    assert_int_equal(problems.items[0].kind, PROBLEM_TOO_MANY_FILES);
+    assert_int_equal(problems.items[1].kind, PROBLEM_TOO_MANY_SOURCES);
+    assert_int_equal(problems.items[1].line, CONFIG_SOURCES_MAX + 1);
+    config_problems_clear(&problems);
+}
+
 static const struct {
     const char *a, *b;
     size_t distance;
@@ -406,12 +433,13 @@ static void test_tables_are_sorted(void **state unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_field),    cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_sample_limits),  cmocka_unit_test(test_language),
-        cmocka_unit_test(test_includes),       cmocka_unit_test(test_include_limits),
-        cmocka_unit_test(test_source_files),   cmocka_unit_test(test_source_from_bus),
-        cmocka_unit_test(test_hostile_source), cmocka_unit_test(test_many_problems),
-        cmocka_unit_test(test_spelling),       cmocka_unit_test(test_tables_are_sorted),
+        cmocka_unit_test(test_every_field),       cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_sample_limits),     cmocka_unit_test(test_language),
+        cmocka_unit_test(test_includes),          cmocka_unit_test(test_include_limits),
+        cmocka_unit_test(test_source_files),      cmocka_unit_test(test_source_from_bus),
+        cmocka_unit_test(test_hostile_source),    cmocka_unit_test(test_many_problems),
+        cmocka_unit_test(test_too_many),          cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_tables_are_sorted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
