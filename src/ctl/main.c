@@ -28,14 +28,22 @@ static int connect_once(Client *client)
     return client->bus ? 0 : client_open(client);
 }
 
+static int unknown_verb(const char *name)
+{
+    const char *nearest = verb_nearest(name);
+
+    fprintf(stderr, "Unrecognized command\n");
+    if (nearest)
+        fprintf(stderr, "timectl: did you mean %s?\n", nearest);
+    return 1;
+}
+
 static int run_verb(Client *client, int argc, char **argv)
 {
     const Verb *verb = verb_find(argv[0]);
 
-    if (!verb) {
-        fprintf(stderr, "Unrecognized command\n");
-        return 1;
-    }
+    if (!verb)
+        return unknown_verb(argv[0]);
     if (argc - 1 < verb->min || (verb->max >= 0 && argc - 1 > verb->max))
         return syntax_error(argv[0]);
     if (!accepts(verb, &client->options))

@@ -68,8 +68,9 @@ static void print_clock(const ClockReport *clock)
     if (clock->system_offset == 0)
         puts("none");
     else
-        printf("%s %s, being corrected\n", format_duration(clock->system_offset, cell),
-               clock->system_offset > 0 ? "slow" : "fast");
+        printf("%s %s, %s\n", format_duration(clock->system_offset, cell),
+               clock->system_offset > 0 ? "slow" : "fast",
+               clock->may_set_clock ? "being corrected" : "not corrected");
     if (isfinite(clock->max_error)) {
         print_label("Maximum error");
         puts(format_duration(clock->max_error, cell));
@@ -78,8 +79,9 @@ static void print_clock(const ClockReport *clock)
     if (!(clock->skew < SKEW_UNKNOWN))
         puts("unknown");
     else
-        printf("%.3f ppm %s (corrected), known to %.3f ppm\n", fabs(clock->frequency * 1e6),
-               clock->frequency > 0 ? "slow" : "fast", clock->skew * 1e6);
+        printf("%.3f ppm %s, %s, known to %.3f ppm\n", fabs(clock->frequency * 1e6),
+               clock->frequency > 0 ? "slow" : "fast", clock->may_set_clock ? "corrected" : "not corrected",
+               clock->skew * 1e6);
     print_label("Leap second");
     puts(clock->leap == LEAP_INSERT   ? "to be inserted"
          : clock->leap == LEAP_DELETE ? "to be deleted"

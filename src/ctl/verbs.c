@@ -5,6 +5,7 @@
 
 #include "ctl/verbs.h"
 
+#include "base/spelling.h"
 #include "base/text.h"
 
 #define REPORT (VERB_JSON | VERB_PAGER)
@@ -22,7 +23,7 @@ static const Verb verbs[] = {
     {"sourcename", "ADDRESS", "The name under which a source was configured", 1, 1, 0, verb_sourcename},
     {"waitsync", "[TRIES [CORRECTION [SKEW [INTERVAL]]]]", "Wait until the clock is synchronised", 0, 4, 0,
      verb_waitsync},
-    {"add", "server|pool|peer NAME [OPTION...]", "Add a source", 2, -1, 0, verb_add},
+    {"add", "server|pool NAME [OPTION...]", "Add a source", 2, -1, 0, verb_add},
     {"delete", "SOURCE", "Remove a source", 1, 1, 0, verb_delete},
     {"online", "[NETWORK]", "Poll sources", 0, 1, 0, verb_online},
     {"offline", "[NETWORK]", "Stop polling sources", 0, 1, 0, verb_offline},
@@ -55,6 +56,21 @@ const Verb *verb_find(const char *name)
         if (text_equal(verbs[i].name, name))
             return &verbs[i];
     return NULL;
+}
+
+const char *verb_nearest(const char *name)
+{
+    size_t least = spelling_tolerance(name) + 1;
+    const char *nearest = NULL;
+
+    for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+        size_t distance = spelling_distance(name, verbs[i].name);
+        if (distance < least) {
+            least = distance;
+            nearest = verbs[i].name;
+        }
+    }
+    return nearest;
 }
 
 const Verb *verb_at(size_t index)

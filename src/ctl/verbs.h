@@ -30,6 +30,9 @@ typedef struct Verb {
 /* NULL: there is no such verb. */
 const Verb *verb_find(const char *name);
 
+/* The name that is spelled most like it, for "did you mean"; NULL: none is near enough. */
+const char *verb_nearest(const char *name);
+
 /* In the order of --help; NULL behind the last. */
 const Verb *verb_at(size_t index);
 

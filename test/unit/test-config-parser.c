@@ -7,9 +7,9 @@
 
 #include <string.h>
 
+#include "base/spelling.h"
 #include "core/config/directives.h"
 #include "core/config/parse-source.h"
-#include "core/config/spelling.h"
 #include "unit.h"
 
 static ConfigParser *start(ConfigProblems *problems)

@@ -11,8 +11,14 @@
 static Explanation explanation(SourceState state, double value, double limit)
 {
     return (Explanation) {
-        .source = {.state = state, .online = true, .samples = 4, .reachability = 1, .stratum = 3},
-        .selection = {.state = state, .low_limit = 0.99, .high_limit = 1.01},
+        .source = {.state = state,
+                   .online = true,
+                   .samples = 4,
+                   .reachability = 1,
+                   .stratum = 3,
+                   .estimated_offset = 0.012,
+                   .estimated_offset_error = 3e-6},
+        .selection = {.state = state, .low_limit = 0.99, .high_limit = 1.01, .root_distance = 0.01},
         .value = value,
         .limit = limit,
         .agreeing = 3,
@@ -43,7 +49,9 @@ static void test_sentence_of_a_state(void **state)
         {STATE_WAITING, 3, 5, "It agrees with the majority, but only 3 of at least 5 sources do."},
         {STATE_DISTANT, 0.0125, 3e-6,
          "It is good, but its distance is 12.50 ms, above the limit for combining 3.0 us."},
-        {STATE_SELECTED, NAN, NAN, "It is selected."},
+        {STATE_SELECTED, NAN, NAN,
+         "It is selected: by 4 samples our clock is 12.00 ms slow, give or take 3.0 us; its root distance is "
+         "10.00 ms."},
     };
 
     (void) state;
@@ -76,7 +84,7 @@ static void test_every_state_has_a_sentence(void **state)
 
 static void test_trouble_is_told(void **state)
 {
-    Explanation e = explanation(STATE_SELECTED, NAN, NAN);
+    Explanation e = explanation(STATE_ORPHAN, NAN, NAN);
     char buffer[512];
     Text text = TEXT(buffer);
 
@@ -84,9 +92,9 @@ static void test_trouble_is_told(void **state)
     e.source.reachability = 0;
     e.last_verdict = PACKET_LOOP;
     explain_source(&e, &text);
-    assert_string_equal(buffer,
-                        "It is selected. It has not answered the last eight polls. Its last packet was "
-                        "not used: The server is synchronised to this machine (test D).");
+    assert_string_equal(buffer, "Its stratum is not below the orphan stratum of the local reference. It has "
+                                "not answered the last eight polls. Its last packet was "
+                                "not used: The server is synchronised to this machine (test D).");
 
     e = explanation(STATE_MISSING_SAMPLES, 0, 3);
     e.source.samples = 0;

@@ -11,7 +11,9 @@ static void append_duration(Text *text, double seconds)
 {
     double size = fabs(seconds);
 
-    if (!(size < 9.9995))
+    if (!isfinite(seconds))
+        text_append(text, "unknown");
+    else if (size >= 9.9995)
         text_append_format(text, "%.1f s", seconds);
     else if (size >= 0.99995)
         text_append_format(text, "%.3f s", seconds);
@@ -115,6 +117,22 @@ static void explain_waiting(const Explanation *e, Text *text)
         append_state_text(text, e->source.state);
 }
 
+/* A source that is used: by what it says. */
+static void explain_used(const Explanation *e, Text *text)
+{
+    const SourceReport *source = &e->source;
+
+    text_append(text, source_state_text(source->state));
+    text_append(text, ": by ");
+    text_append_format(text, "%u samples our clock is ", source->samples);
+    append_duration(text, fabs(source->estimated_offset));
+    text_append(text, source->estimated_offset > 0 ? " slow, give or take " : " fast, give or take ");
+    append_duration(text, source->estimated_offset_error);
+    text_append(text, "; its root distance is ");
+    append_duration(text, e->selection.root_distance);
+    text_append(text, ".");
+}
+
 static void explain_state(const Explanation *e, Text *text)
 {
     SourceState state = e->source.state;
@@ -139,6 +157,8 @@ static void explain_state(const Explanation *e, Text *text)
                             e->limit))
             return;
         break;
+    case STATE_COMBINED:
+    case STATE_SELECTED: explain_used(e, text); return;
     case STATE_NOSELECT:
     case STATE_UNSYNCHRONIZED:
     case STATE_WAITING_START:
@@ -146,8 +166,6 @@ static void explain_state(const Explanation *e, Text *text)
     case STATE_ORPHAN:
     case STATE_NOT_PREFERRED:
     case STATE_WAITING_UPDATE:
-    case STATE_COMBINED:
-    case STATE_SELECTED:
     case STATE_COUNT: break;
     }
     append_state_text(text, state);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/spelling.h"
 #include "core/config/config.h"
-#include "core/config/spelling.h"
 #include "core/config/words.h"
 
 /* Large enough for every sensible number, small enough that arithmetic with it stays finite. */

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* Distance of optimal string alignment, row by row; three rows are enough. */
 
-#include "core/config/spelling.h"
+#include "base/spelling.h"
 
 #include <stdint.h>
 #include <string.h>
