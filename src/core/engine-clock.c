@@ -1,152 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* Selection, and what follows from it for the clock: sources -> candidates -> one estimate -> a decision of
- * the discipline -> actions and reference.
- *
- * The clock is updated whenever one of the sources that are combined has a new sample; makestep and maxchange
- * count only the samples of the selected one. */
+/* What follows from selection for the clock: one estimate -> a decision of the discipline -> actions and
+ * reference. And what the world tells about the clock. makestep and maxchange count only updates in which the
+ * selected source had a new sample. */
 
 #include <math.h>
 
 #include "base/reference-id.h"
 #include "core/engine-internal.h"
 
-/* Until a source has that many samples, it is not selected, unless it may not keep that many. */
-#define SAMPLES_NEEDED  3
-/* A source that was asked so often in vain, or so often at all, is not waited for at the start. */
-#define START_MISSED    2
-#define START_ATTEMPTS  8
 /* What the kernel tells programs is refreshed that often, at the next request. */
 #define STATUS_INTERVAL 60.0
-/* Standard deviations of offset and frequency that the bound of the error allows for. */
-#define BOUND_SIGMAS    3.0
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
 #define SLEW_REST       0.1
 
-uint32_t source_samples_needed(const Source *source)
-{
-    return (uint32_t) CLAMP(source->config.max_samples, 1, SAMPLES_NEEDED);
-}
-
-/* --- candidates --- */
-
-static bool may_still_start(const Source *source)
-{
-    uint32_t filter = (uint32_t) MAX(source->config.filter, 1);
-
-    return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
-           source->attempts < START_ATTEMPTS * filter &&
-           source_stats_count(source->stats) < source_samples_needed(source);
-}
-
-static LeapStatus leap_of(const Source *source)
-{
-    const NtpReport *report = &source->client.report;
-
-    if (!report->valid || report->stratum == 0 || report->stratum > 15)
-        return LEAP_UNSYNCHRONIZED;
-    return report->leap;
-}
-
-static void fill_roots(const Engine *engine, const Source *source, LocalTime at, SelectCandidate *c)
-{
-    SourceStatsReport stats;
-    double age = fmax(0, local_diff(at, source->last.time));
-    double rate = engine->config->clock.max_clock_error;
-
-    source_stats_report(source->stats, &stats);
-    c->oldest = local_add(c->newest, -stats.span);
-    if (!c->estimate.has_frequency)
-        rate += engine->discipline.skew;
-    /* One or two samples scatter by as much as they are uncertain, as far as anybody knows. */
-    c->standard_deviation = stats.runs > 0 ? stats.standard_deviation : c->estimate.offset_sd;
-    c->root_delay = source->last.root_delay + fmin(source->last.peer_delay, stats.min_delay);
-    c->root_dispersion = source->last.root_dispersion + source->last.peer_dispersion +
-                         BOUND_SIGMAS * c->estimate.offset_sd + rate * age;
-}
-
-static void fill_candidate(const Engine *engine, Source *source, LocalTime at, SelectCandidate *c)
-{
-    *c = (SelectCandidate) {
-        .id = source->id,
-        .options = source->select,
-        .kind = source->config.kind,
-        .stratum = (uint8_t) MAX(source->last.stratum, source->config.min_stratum),
-        .leap = leap_of(source),
-        .samples = source_stats_count(source->stats),
-        .samples_needed = source_samples_needed(source),
-        .reachable = source->poll.reach != 0,
-        /* ... which holds back the first selection only. */
-        .may_still_start = !engine->reference.synchronized && may_still_start(source),
-        .unreachable_run = source->poll.missed_run,
-        .max_unreach = source->config.max_unreach,
-        .updated = source->updated,
-        .memory = &source->memory,
-    };
-    if (!source->has_last || !source_stats_estimate(source->stats, at, &c->estimate))
-        return;
-    c->has_samples = true;
-    c->newest = source_stats_newest(source->stats)->time;
-    fill_roots(engine, source, at, c);
-}
-
-/* --- what selection has changed --- */
-
-static bool is_bad(SourceState state)
-{
-    return state == STATE_FALSETICKER || state == STATE_TOO_DISTANT || state == STATE_BAD_STRATUM ||
-           state == STATE_JITTERY;
-}
-
-static void note_outcomes(Engine *engine)
-{
-    for (size_t i = 0; i < engine->source_count; i++) {
-        Source *source = engine->sources[i];
-        SourceState before = source->outcome.state;
-
-        source->outcome = engine->outcomes[i];
-        if (source->updated)
-            source->bad_updates = is_bad(source->outcome.state) ? source->bad_updates + 1 : 0;
-        if (source->outcome.state == before)
-            continue;
-        Event *event = engine_emit(engine, EVENT_STATE_CHANGED, source);
-        event->value = source->outcome.value;
-        event->limit = source->outcome.limit;
-        event->agreeing = engine->selection.agreeing;
-        event->candidates = engine->selection.candidates;
-    }
-}
-
-/* Why nothing is selected, from the sources' side where selection cannot know it. */
-static ClockReason reason_of_failure(const Engine *engine)
-{
-    size_t resolved = 0, online = 0, answered = 0, starting = 0;
-
-    for (size_t i = 0; i < engine->source_count; i++) {
-        const Source *source = engine->sources[i];
-        resolved += source_is_resolved(source);
-        online += source->online;
-        answered += source->client.report.valid;
-        starting += may_still_start(source) || (source->online && source->lookup.asked);
-    }
-    if (engine->source_count == 0)
-        return CLOCK_NO_SOURCES;
-    if (online == 0)
-        return CLOCK_ALL_OFFLINE;
-    if (engine->refused)
-        return CLOCK_EXCESSIVE;
-    if (engine->disrupted)
-        return CLOCK_DISRUPTED;
-    if (answered == 0 && starting > 0)
-        return CLOCK_STARTING;
-    if (resolved == 0)
-        return CLOCK_UNRESOLVED;
-    if (answered == 0)
-        return CLOCK_NO_RESPONSE;
-    return engine->selection.reason == CLOCK_SYNCHRONIZED ? CLOCK_NO_SELECTABLE : engine->selection.reason;
-}
-
-static void lose_reference(Engine *engine, ClockReason reason)
+void engine_lose_reference(Engine *engine, ClockReason reason)
 {
     ClockReason before = engine->reference.reason;
     bool lost = reference_lose(&engine->reference, reason);
@@ -275,7 +143,7 @@ static void refuse_change(Engine *engine, const DisciplineDecision *decision)
     event->limit = engine->config->clock.max_change_offset;
     event->fatal = fatal;
     engine->refused = true;
-    lose_reference(engine, CLOCK_EXCESSIVE);
+    engine_lose_reference(engine, CLOCK_EXCESSIVE);
     if (fatal) {
         action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
         engine->ended = true;
@@ -288,7 +156,7 @@ static double dispersion_rate(const Engine *engine, double skew)
     double interval = exp2(engine->sources[engine->selection.best]->poll.poll);
 
     return engine->config->clock.max_clock_error +
-           BOUND_SIGMAS * sqrt(skew * skew + engine->selection.estimate.wander * interval);
+           ENGINE_BOUND_SIGMAS * sqrt(skew * skew + engine->selection.estimate.wander * interval);
 }
 
 static void update_reference(Engine *engine, const DisciplineDecision *decision)
@@ -339,12 +207,7 @@ static void finish_once(Engine *engine, const DisciplineDecision *decision)
     engine->ended = true;
 }
 
-static bool runs_once(const Engine *engine)
-{
-    return engine->setup.mode == ENGINE_SET_ONCE || engine->setup.mode == ENGINE_SHOW_ONCE;
-}
-
-static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
+void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
 {
     const Estimate *estimate = &engine->selection.estimate;
     DisciplineInput input = {
@@ -365,7 +228,7 @@ static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
     engine->slew_sd = estimate->offset_sd;
     tell_decision(engine, &decision);
     update_reference(engine, &decision);
-    if (runs_once(engine))
+    if (engine_runs_once(engine))
         finish_once(engine, &decision);
     if (!engine_steers(engine) || engine->ended)
         return;
@@ -376,73 +239,6 @@ static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
     engine_set_status(engine);
     if (mono_diff(engine->now.mono, engine->last_drift) >= engine->config->daemon.drift_interval)
         engine_save_drift(engine);
-}
-
-/* --- selection --- */
-
-static void note_selected(Engine *engine)
-{
-    const Source *best = engine->sources[engine->selection.best];
-
-    if (source_id_equal(best->id, engine->selected))
-        return;
-    engine->selected = best->id;
-    engine_emit(engine, EVENT_SELECTED, best);
-}
-
-static bool selection_is_news(const Engine *engine)
-{
-    if (!engine->reference.synchronized)
-        return true;
-    for (size_t i = 0; i < engine->source_count; i++) {
-        SourceState state = engine->outcomes[i].state;
-        if (engine->candidates[i].updated && (state == STATE_SELECTED || state == STATE_COMBINED))
-            return true;
-    }
-    return false;
-}
-
-/* No source can bring the samples any more that -q or -Q wait for. */
-static bool once_is_hopeless(const Engine *engine)
-{
-    for (size_t i = 0; i < engine->source_count; i++) {
-        const Source *source = engine->sources[i];
-        uint32_t missing = source_samples_needed(source) -
-                           MIN(source_stats_count(source->stats), source_samples_needed(source));
-        if (!source_is_resolved(source) && source->lookup.failures == 0)
-            return false;
-        if (source_is_resolved(source) && source->attempts + missing <= START_ATTEMPTS)
-            return false;
-    }
-    return true;
-}
-
-void engine_select(Engine *engine)
-{
-    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
-    CookedTime cooked = clock_to_cooked(&engine->clock, at);
-
-    if (engine->step_pending || engine->ended)
-        return;
-    for (size_t i = 0; i < engine->source_count; i++)
-        fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
-    select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,
-               engine->outcomes, &engine->selection);
-    note_outcomes(engine);
-    for (size_t i = 0; i < engine->source_count; i++)
-        engine->sources[i]->updated = false;
-    if (engine->selection.selected) {
-        note_selected(engine);
-        if (selection_is_news(engine))
-            update_clock(engine, at, cooked);
-        return;
-    }
-    engine->selected = (SourceId) {0};
-    lose_reference(engine, reason_of_failure(engine));
-    if (runs_once(engine) && once_is_hopeless(engine)) {
-        action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
-        engine->ended = true;
-    }
 }
 
 /* --- what the world tells about the clock --- */

@@ -7,7 +7,9 @@
  *   engine.c          entrances: timer, packets, what the world answers; deadline
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
  *   engine-poll.c     requests and answers of one source
- *   engine-clock.c    selection, and what follows from it for the clock
+ *   engine-select.c   selection, and what it tells
+ *   engine-clock.c    what follows from it for the clock
+ *   engine-leap.c     leap seconds
  *   engine-command.c  commands
  *   engine-report.c   reports */
 
@@ -24,6 +26,9 @@
 /* Wire timestamps are taken to be near the present, but a clock that starts in 1970 does not
  * know the present: it is not before this (2026-01-01). ns since 1970. */
 #define ERA_PIVOT_MIN (INT64_C(1767225600) * NSEC_PER_SEC)
+
+/* Standard deviations of offset and frequency that the bound of the error allows for. */
+#define ENGINE_BOUND_SIGMAS 3.0
 
 typedef struct Source {
     SourceId id;
@@ -83,7 +88,8 @@ struct Engine {
     double step_offset;     /* s, of it */
     MonoTime last_status;   /* ACTION_SET_STATUS; unset: never */
     MonoTime last_drift;    /* ACTION_SAVE_DRIFT, or the start */
-    LeapStatus leap_told;   /* by EVENT_LEAP_PENDING */
+    LeapStatus leap_told;   /* by EVENT_LEAP_PENDING: comes at the end of the day */
+    MonoTime leap_guard;    /* samples are dropped until then: a leap second was just now; unset: no */
     MonoTime next_refresh;  /* all names are looked up again; unset: never */
     MonoTime next_replace;  /* of a bad source: not before */
 
@@ -112,6 +118,11 @@ static inline bool engine_steers(const Engine *engine)
     return engine->setup.mode == ENGINE_STEER || engine->setup.mode == ENGINE_SET_ONCE;
 }
 
+static inline bool engine_runs_once(const Engine *engine)
+{
+    return engine->setup.mode == ENGINE_SET_ONCE || engine->setup.mode == ENGINE_SHOW_ONCE;
+}
+
 /* engine-sources.c */
 Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
 CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool commanded, CommandReply *ret);
@@ -135,12 +146,20 @@ void source_exchange_due(Engine *engine, Source *source);
 void source_schedule(Engine *engine, Source *source, double seconds);
 void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
 
-/* engine-clock.c */
+/* engine-leap.c */
+bool engine_is_near_leap(const Engine *engine, CookedTime time);
+void engine_pass_leap(Engine *engine);
+
+/* engine-select.c */
 void engine_select(Engine *engine);
+uint32_t source_samples_needed(const Source *source);
+
+/* engine-clock.c */
+void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked);
+void engine_lose_reference(Engine *engine, ClockReason reason);
 void engine_slew_due(Engine *engine);
 void engine_set_frequency(Engine *engine, double frequency);
 void engine_step(Engine *engine, int64_t offset_ns);
 void engine_on_jump(Engine *engine, int64_t jump_ns);
 void engine_set_status(Engine *engine);
 void engine_save_drift(Engine *engine);
-uint32_t source_samples_needed(const Source *source);

@@ -158,16 +158,6 @@ static void reschedule(Engine *engine, Source *source)
     source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)) - since);
 }
 
-/* Within some seconds of a leap second nobody knows who has applied it already. */
-static bool near_leap_second(const Engine *engine, CookedTime time)
-{
-    CookedTime earlier = {time.ns - LEAP_GUARD_NS};
-    int64_t of_day = time.ns % (86400 * NSEC_PER_SEC);
-
-    return reference_leap_today(&engine->reference, earlier) != LEAP_NORMAL &&
-           (of_day < LEAP_GUARD_NS || of_day > 86400 * NSEC_PER_SEC - LEAP_GUARD_NS);
-}
-
 static void take_sample(Engine *engine, Source *source, const Sample *sample)
 {
     PollGood good = {
@@ -251,7 +241,7 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
     client_on_packet(&source->client, &context, &input, &result);
     if (!result.finished)
         return;
-    if (result.verdict == PACKET_GOOD && near_leap_second(engine, result.sample.truth)) {
+    if (result.verdict == PACKET_GOOD && engine_is_near_leap(engine, result.sample.truth)) {
         result.verdict = PACKET_LEAP_GUARD;
         client_revoke(&source->client, PACKET_LEAP_GUARD);
     }

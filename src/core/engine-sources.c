@@ -326,16 +326,16 @@ static bool assign_address(Engine *engine, Source *source, const IpAddress *addr
     for (size_t i = 0; i < count; i++) {
         const IpAddress *address = &addresses[(first + i) % count];
         IpAddress previous = source->remote.address;
+        bool replacing = source->lookup.replacing;
 
         if (address->family == IP_UNSPEC ||
             (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
             address_in_use(engine, address, source->remote.port))
             continue;
-        bool replaced = previous.family != IP_UNSPEC;
         set_address(engine, source, address);
         source->lookup.failures = 0;
         source->lookup.told = false;
-        engine_emit(engine, replaced ? EVENT_SOURCE_REPLACED : EVENT_SOURCE_RESOLVED, source)->previous =
+        engine_emit(engine, replacing ? EVENT_SOURCE_REPLACED : EVENT_SOURCE_RESOLVED, source)->previous =
             previous;
         engine_emit(engine, EVENT_SOURCE_CHANGED, source);
         return true;
@@ -372,14 +372,11 @@ static bool has_address(const IpAddress *addresses, size_t count, const IpAddres
  * still means the address that it has. */
 static void reassign(Engine *engine, Source *source, const IpAddress *addresses, size_t count)
 {
-    bool replacing = source->lookup.replacing;
-
-    source->lookup.replacing = false;
-    if (!replacing && has_address(addresses, count, &source->remote.address))
-        return;
     size_t first = (size_t) (engine_noise(engine) * (double) count);
-    if (assign_address(engine, source, addresses, count, first))
-        engine->next_replace = mono_add(engine->now.mono, REPLACE_HOLD * engine_noise(engine));
+
+    if (source->lookup.replacing || !has_address(addresses, count, &source->remote.address))
+        (void) assign_address(engine, source, addresses, count, first);
+    source->lookup.replacing = false;
 }
 
 void engine_on_resolved(Engine *engine, SourceId id, const IpAddress *addresses, size_t count, Now now)

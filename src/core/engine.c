@@ -68,7 +68,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->setup = *setup;
     engine->now = now;
     engine->noise = setup->entropy;
-    engine->slew_deadline = engine->last_status = MONO_UNSET;
+    engine->slew_deadline = engine->last_status = engine->leap_guard = MONO_UNSET;
     engine->last_drift = engine->next_replace = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
     int r = config_copy(config, &engine->config);
@@ -102,6 +102,7 @@ Engine *engine_free(Engine *engine)
 void engine_enter(Engine *engine, Now now)
 {
     engine->now = now;
+    engine_pass_leap(engine);
     int64_t jump = clock_check_jump(&engine->clock, now);
     if (jump != 0 && !engine->ended)
         engine_on_jump(engine, jump);

@@ -717,6 +717,60 @@ static void test_reconfigure(void **state)
     world_free(world);
 }
 
+/* Two hours around the end of 2026, at whose end a second is inserted or deleted. The servers step at
+ * midnight; so does the kernel, when it was told. */
+static void test_leap(void **state)
+{
+    static const struct {
+        const char *name;
+        LeapStatus leap;
+        EngineMode mode;
+        size_t announcing; /* of four servers */
+        bool believed;
+    } rows[] = {
+        {"insert", LEAP_INSERT, ENGINE_STEER, 4, true},
+        {"delete", LEAP_DELETE, ENGINE_STEER, 3, true},
+        {"a minority announces", LEAP_INSERT, ENGINE_STEER, 1, false},
+        {"nobody tells the kernel", LEAP_INSERT, ENGINE_OBSERVE, 4, true},
+    };
+    const int64_t midnight = INT64_C(1798761600) * NSEC_PER_SEC; /* 2027-01-01 */
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        World *world = world_new(0, 0);
+        int64_t leap = rows[i].leap == LEAP_INSERT ? -NSEC_PER_SEC : NSEC_PER_SEC;
+        world->raw_ns = world->true_ns = midnight - 3600 * NSEC_PER_SEC;
+        add_servers(world, 4);
+        for (size_t k = 0; k < rows[i].announcing; k++)
+            world->servers[k].leap = rows[i].leap;
+        start_in_mode(world, config_with(four_names, 4), rows[i].mode);
+        run(world, 3600 - 200);
+        assert_true(clock_of(world).synchronized);
+        assert_int_equal(world->events[EVENT_LEAP_PENDING], rows[i].believed);
+        bool armed = world->actions[ACTION_SET_STATUS] > 0 &&
+                     world->last_action[ACTION_SET_STATUS].status.leap == rows[i].leap;
+        assert_int_equal(armed, rows[i].believed && rows[i].mode == ENGINE_STEER);
+        run(world, (double) (midnight - world->true_ns) * 1e-9 + (leap > 0 ? -1 : 0) + 0.5);
+        if (rows[i].believed) {
+            world->true_ns += leap;
+            if (armed)
+                world->raw_ns += leap;
+        }
+        for (size_t k = 0; k < EXCHANGES; k++)
+            world->flights[k].used = false;
+        for (size_t k = 0; k < 4; k++)
+            world->servers[k].leap = LEAP_NORMAL;
+        run(world, 3600);
+        if (!clock_of(world).synchronized || world->events[EVENT_DISRUPTED] != 0 ||
+            world->events[EVENT_CLOCK_WRONG] != 0)
+            fail_msg("%s", rows[i].name);
+        assert_true(fabs(clock_of(world).system_offset - true_offset(world)) < 1e-5);
+        assert_true(fabs(true_offset(world)) < (rows[i].mode == ENGINE_STEER ? 1e-5 : 1.1));
+        assert_true(report_of(world, 0).samples > 8);
+        world_free(world);
+    }
+}
+
 /* A new source holds nobody up who is selected already. */
 static void test_late_source(void **state)
 {
@@ -830,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_leap),
         cmocka_unit_test(test_late_source),
         cmocka_unit_test(test_burst_offline),
         cmocka_unit_test(test_make_step),

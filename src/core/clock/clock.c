@@ -107,10 +107,15 @@ void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double fr
     clock->model_frequency = frequency;
 }
 
+int64_t clock_jump_ns(const Clock *clock, Now now)
+{
+    return now.raw.ns - now.mono.ns - clock->realtime_offset;
+}
+
 int64_t clock_check_jump(Clock *clock, Now now)
 {
     int64_t offset = now.raw.ns - now.mono.ns;
-    int64_t jump = offset - clock->realtime_offset;
+    int64_t jump = clock_jump_ns(clock, now);
 
     if (llabs(jump) < JUMP_NOISE) {
         clock->suspected_offset = TIME_UNSET;

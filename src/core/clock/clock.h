@@ -61,6 +61,9 @@ void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double fr
  * happened, and the model agrees with the kernel clock again. */
 int64_t clock_check_jump(Clock *clock, Now now);
 
+/* How far the kernel clock has been stepped by others, as this reading has it; with all its noise. */
+int64_t clock_jump_ns(const Clock *clock, Now now);
+
 /* A difference is being suspected: call again soon with a fresh reading. */
 static inline bool clock_suspects_jump(const Clock *clock)
 {

@@ -64,8 +64,9 @@ uint8_t reference_stratum(const Reference *reference)
 
 /* Day of the year's end or middle, by the civil calendar (days since 1970 to month and day; the year starts
  * in March, so that the leap day is the last one). */
-static bool is_leap_second_day(int64_t days)
+bool reference_is_leap_day(CookedTime time)
 {
+    int64_t days = time.ns / NSEC_OF_DAY - (time.ns % NSEC_OF_DAY < 0 ? 1 : 0);
     int64_t shifted = days + 719468;
     int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     int64_t day_of_era = shifted - era * 146097;
@@ -79,9 +80,8 @@ static bool is_leap_second_day(int64_t days)
 LeapStatus reference_leap_today(const Reference *reference, CookedTime now)
 {
     LeapStatus leap = reference->last.leap;
-    int64_t days = now.ns / NSEC_OF_DAY - (now.ns % NSEC_OF_DAY < 0 ? 1 : 0);
 
     if (!reference->synchronized || (leap != LEAP_INSERT && leap != LEAP_DELETE))
         return LEAP_NORMAL;
-    return is_leap_second_day(days) ? leap : LEAP_NORMAL;
+    return reference_is_leap_day(now) ? leap : LEAP_NORMAL;
 }

@@ -52,6 +52,9 @@ double reference_max_error(const Reference *reference, LocalTime at, double rema
 /* 0: not synchronised. */
 uint8_t reference_stratum(const Reference *reference);
 
+/* Is it 30 June or 31 December (UTC), the days at whose end there ever was a leap second? */
+bool reference_is_leap_day(CookedTime time);
+
 /* Which leap second may be announced at that instant: that of the sources, but only on the two days on which
  * there ever was one, 30 June and 31 December (UTC). */
 LeapStatus reference_leap_today(const Reference *reference, CookedTime now);

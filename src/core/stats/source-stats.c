@@ -284,6 +284,13 @@ static double deviation_without_line(const SourceStats *stats)
     return DEVIATION_UNKNOWN;
 }
 
+void source_stats_shift(SourceStats *stats, int64_t ns)
+{
+    for (size_t i = 0; i < stats->count; i++)
+        stats->samples[i].truth.ns += ns;
+    stats->base_ns += ns;
+}
+
 void source_stats_report(const SourceStats *stats, SourceStatsReport *ret)
 {
     size_t start = stats->regressed ? stats->line.start : 0;

@@ -32,6 +32,9 @@ void source_stats_reset(SourceStats *stats);
  */
 bool source_stats_add(SourceStats *stats, const Sample *sample);
 
+/* A leap second has passed: UTC counts on by ns less or more than the oscillator did. */
+void source_stats_shift(SourceStats *stats, int64_t ns);
+
 /* What a source says, extrapolated to an instant. */
 typedef struct Estimate {
     LocalTime time;                     /* the instant */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Selection: sources -> candidates -> states and one estimate, and what is told about it.
+ *
+ * It runs after each exchange. The clock is updated whenever one of the sources that are combined has a new
+ * sample. */
+
+#include <math.h>
+
+#include "core/engine-internal.h"
+
+/* Until a source has that many samples, it is not selected, unless it may not keep that many. */
+#define SAMPLES_NEEDED 3
+/* A source that was asked so often in vain, or so often at all, is not waited for at the start. */
+#define START_MISSED   2
+#define START_ATTEMPTS 8
+
+uint32_t source_samples_needed(const Source *source)
+{
+    return (uint32_t) CLAMP(source->config.max_samples, 1, SAMPLES_NEEDED);
+}
+
+/* --- candidates --- */
+
+static bool may_still_start(const Source *source)
+{
+    uint32_t filter = (uint32_t) MAX(source->config.filter, 1);
+
+    return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
+           source->attempts < START_ATTEMPTS * filter &&
+           source_stats_count(source->stats) < source_samples_needed(source);
+}
+
+static LeapStatus leap_of(const Source *source)
+{
+    const NtpReport *report = &source->client.report;
+
+    if (!report->valid || report->stratum == 0 || report->stratum > 15)
+        return LEAP_UNSYNCHRONIZED;
+    return report->leap;
+}
+
+static void fill_roots(const Engine *engine, const Source *source, LocalTime at, SelectCandidate *c)
+{
+    SourceStatsReport stats;
+    double age = fmax(0, local_diff(at, source->last.time));
+    double rate = engine->config->clock.max_clock_error;
+
+    source_stats_report(source->stats, &stats);
+    c->oldest = local_add(c->newest, -stats.span);
+    if (!c->estimate.has_frequency)
+        rate += engine->discipline.skew;
+    /* One or two samples scatter by as much as they are uncertain, as far as anybody knows. */
+    c->standard_deviation = stats.runs > 0 ? stats.standard_deviation : c->estimate.offset_sd;
+    c->root_delay = source->last.root_delay + fmin(source->last.peer_delay, stats.min_delay);
+    c->root_dispersion = source->last.root_dispersion + source->last.peer_dispersion +
+                         ENGINE_BOUND_SIGMAS * c->estimate.offset_sd + rate * age;
+}
+
+static void fill_candidate(const Engine *engine, Source *source, LocalTime at, SelectCandidate *c)
+{
+    *c = (SelectCandidate) {
+        .id = source->id,
+        .options = source->select,
+        .kind = source->config.kind,
+        .stratum = (uint8_t) MAX(source->last.stratum, source->config.min_stratum),
+        .leap = leap_of(source),
+        .samples = source_stats_count(source->stats),
+        .samples_needed = source_samples_needed(source),
+        .reachable = source->poll.reach != 0,
+        /* ... which holds back the first selection only. */
+        .may_still_start = !engine->reference.synchronized && may_still_start(source),
+        .unreachable_run = source->poll.missed_run,
+        .max_unreach = source->config.max_unreach,
+        .updated = source->updated,
+        .memory = &source->memory,
+    };
+    if (!source->has_last || !source_stats_estimate(source->stats, at, &c->estimate))
+        return;
+    c->has_samples = true;
+    c->newest = source_stats_newest(source->stats)->time;
+    fill_roots(engine, source, at, c);
+}
+
+/* --- what selection has changed --- */
+
+static bool is_bad(SourceState state)
+{
+    return state == STATE_FALSETICKER || state == STATE_TOO_DISTANT || state == STATE_BAD_STRATUM ||
+           state == STATE_JITTERY;
+}
+
+static void note_outcomes(Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        SourceState before = source->outcome.state;
+
+        source->outcome = engine->outcomes[i];
+        if (source->updated)
+            source->bad_updates = is_bad(source->outcome.state) ? source->bad_updates + 1 : 0;
+        if (source->outcome.state == before)
+            continue;
+        Event *event = engine_emit(engine, EVENT_STATE_CHANGED, source);
+        event->value = source->outcome.value;
+        event->limit = source->outcome.limit;
+        event->agreeing = engine->selection.agreeing;
+        event->candidates = engine->selection.candidates;
+    }
+}
+
+/* Why nothing is selected, from the sources' side where selection cannot know it. */
+static ClockReason reason_of_failure(const Engine *engine)
+{
+    size_t resolved = 0, online = 0, answered = 0, starting = 0;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        resolved += source_is_resolved(source);
+        online += source->online;
+        answered += source->client.report.valid;
+        starting += may_still_start(source) || (source->online && source->lookup.asked);
+    }
+    if (engine->source_count == 0)
+        return CLOCK_NO_SOURCES;
+    if (online == 0)
+        return CLOCK_ALL_OFFLINE;
+    if (engine->refused)
+        return CLOCK_EXCESSIVE;
+    if (engine->disrupted)
+        return CLOCK_DISRUPTED;
+    if (answered == 0 && starting > 0)
+        return CLOCK_STARTING;
+    if (resolved == 0)
+        return CLOCK_UNRESOLVED;
+    if (answered == 0)
+        return CLOCK_NO_RESPONSE;
+    return engine->selection.reason == CLOCK_SYNCHRONIZED ? CLOCK_NO_SELECTABLE : engine->selection.reason;
+}
+
+/* --- selection --- */
+
+static void note_selected(Engine *engine)
+{
+    const Source *best = engine->sources[engine->selection.best];
+
+    if (source_id_equal(best->id, engine->selected))
+        return;
+    engine->selected = best->id;
+    engine_emit(engine, EVENT_SELECTED, best);
+}
+
+static bool selection_is_news(const Engine *engine)
+{
+    if (!engine->reference.synchronized)
+        return true;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        SourceState state = engine->outcomes[i].state;
+        if (engine->candidates[i].updated && (state == STATE_SELECTED || state == STATE_COMBINED))
+            return true;
+    }
+    return false;
+}
+
+/* No source can bring the samples any more that -q or -Q wait for. */
+static bool once_is_hopeless(const Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        uint32_t missing = source_samples_needed(source) -
+                           MIN(source_stats_count(source->stats), source_samples_needed(source));
+        if (!source_is_resolved(source) && source->lookup.failures == 0)
+            return false;
+        if (source_is_resolved(source) && source->attempts + missing <= START_ATTEMPTS)
+            return false;
+    }
+    return true;
+}
+
+void engine_select(Engine *engine)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+    CookedTime cooked = clock_to_cooked(&engine->clock, at);
+
+    if (engine->step_pending || engine->ended)
+        return;
+    for (size_t i = 0; i < engine->source_count; i++)
+        fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
+    select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,
+               engine->outcomes, &engine->selection);
+    note_outcomes(engine);
+    for (size_t i = 0; i < engine->source_count; i++)
+        engine->sources[i]->updated = false;
+    if (engine->selection.selected) {
+        note_selected(engine);
+        if (selection_is_news(engine))
+            engine_update_clock(engine, at, cooked);
+        return;
+    }
+    engine->selected = (SourceId) {0};
+    engine_lose_reference(engine, reason_of_failure(engine));
+    if (engine_runs_once(engine) && once_is_hopeless(engine)) {
+        action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
+        engine->ended = true;
+    }
+}
