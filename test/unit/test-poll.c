@@ -128,6 +128,37 @@ static void test_limits(void **state)
     assert_int_equal(poll.poll, 3);
 }
 
+/* The interval moves to where the oscillator's coherence wants it, and stays there. */
+static void test_adaptation(void **state)
+{
+    static const struct {
+        const char *name;
+        double coherence;
+        int target, expected;
+    } rows[] = {
+        {"a wild oscillator", 10, 8, 6},     {"a usual one", 600, 8, 9},          {"a quiet one", 1e6, 8, 10},
+        {"more samples wanted", 600, 32, 6}, {"fewer samples wanted", 250, 4, 9}, {"unknown", NAN, 8, 6},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        SourceConfig config = config_of(6, 10);
+        Poll poll = poll_start(&config);
+        PollGood good = {.coherence = rows[i].coherence, .error = NAN};
+
+        config.poll_target = rows[i].target;
+        for (int k = 0; k < 20; k++)
+            poll_on_good(&poll, &config, &good);
+        if (poll.poll != rows[i].expected)
+            fail_msg("%s: %d", rows[i].name, poll.poll);
+        /* A sample that is far off is answered at once. */
+        good.error = 8e-3;
+        good.expected = 1e-3;
+        poll_on_good(&poll, &config, &good);
+        assert_true(poll.poll <= MAX(rows[i].expected - 3, 6));
+    }
+}
+
 static void test_separation(void **state)
 {
     static const struct {
@@ -146,8 +177,9 @@ static void test_separation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reach), cmocka_unit_test(test_interval), cmocka_unit_test(test_burst),
-        cmocka_unit_test(test_kiss),  cmocka_unit_test(test_limits),   cmocka_unit_test(test_separation),
+        cmocka_unit_test(test_reach),      cmocka_unit_test(test_interval), cmocka_unit_test(test_burst),
+        cmocka_unit_test(test_kiss),       cmocka_unit_test(test_limits),   cmocka_unit_test(test_separation),
+        cmocka_unit_test(test_adaptation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
