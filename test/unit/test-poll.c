@@ -155,7 +155,7 @@ static void test_adaptation(void **state)
         good.error = 8e-3;
         good.expected = 1e-3;
         poll_on_good(&poll, &config, &good);
-        assert_true(poll.poll <= MAX(rows[i].expected - 3, 6));
+        assert_true(poll.poll <= MAX(rows[i].expected - 2, 6));
     }
 }
 

@@ -148,6 +148,13 @@ static void trusted_first(SelectionConfig *config, SelectCandidate *c)
     c[0].estimate.truth = cooked_add(REFERENCE, 1);
     c[0].options.trust = true;
 }
+static void trusted_touched(SelectionConfig *config, SelectCandidate *c)
+{
+    (void) config;
+    c[0].options.trust = true;
+    c[1].estimate.truth = cooked_add(REFERENCE, 0.015);
+    c[2].root_dispersion = 0.05;
+}
 static void two_trusted_disagree(SelectionConfig *config, SelectCandidate *c)
 {
     liar(config, c);
@@ -250,7 +257,12 @@ static const Row rows[] = {
     {"trusted one against all",
      trusted_first,
      3,
-     {STATE_SELECTED, STATE_UNTRUSTED, STATE_UNTRUSTED},
+     {STATE_SELECTED, STATE_FALSETICKER, STATE_FALSETICKER},
+     CLOCK_SYNCHRONIZED},
+    {"trusted one touched by one, inside of another",
+     trusted_touched,
+     3,
+     {STATE_SELECTED, STATE_UNTRUSTED, STATE_DISTANT},
      CLOCK_SYNCHRONIZED},
     {"trusted ones disagree",
      two_trusted_disagree,
@@ -260,7 +272,7 @@ static const Row rows[] = {
     {"trusted one outvoted",
      trusted_outvoted,
      4,
-     {STATE_FALSETICKER, STATE_SELECTED, STATE_COMBINED, STATE_COMBINED},
+     {STATE_FALSETICKER, STATE_SELECTED, STATE_COMBINED, STATE_UNTRUSTED},
      CLOCK_SYNCHRONIZED},
     {"minsources", min_sources, 2, {STATE_WAITING, STATE_WAITING}, CLOCK_NOT_ENOUGH},
     {"minsources met", min_sources, 3, {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED}, CLOCK_SYNCHRONIZED},

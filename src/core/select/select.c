@@ -63,7 +63,7 @@ static void judge_alone(const Run *run, const SelectCandidate *c, SelectOutcome 
 
     mark(o, STATE_COMBINED, NAN, NAN);
     o->root_distance = o->low = o->high = NAN;
-    if (c->has_samples) {
+    if (c->has_samples && !c->options.noselect) {
         double offset = cooked_diff(c->estimate.truth, run->reference);
 
         o->root_distance = c->root_delay / 2 + c->root_dispersion;
@@ -137,6 +137,24 @@ static size_t gather(const Run *run, bool trusted_only, Interval *ret)
     return n;
 }
 
+/* Untrusted sources have not voted: those that only touch what the trusted ones agree on are kept out, too.
+ */
+static bool is_nested(const Interval *a, const Interval *b)
+{
+    return (a->low <= b->low && a->high >= b->high) || (a->low >= b->low && a->high <= b->high);
+}
+
+static void judge_interval(const Run *run, size_t i, const Interval *majority, bool voted)
+{
+    SelectOutcome *o = &run->outcomes[i];
+    Interval own = {o->low, o->high};
+
+    if (!interval_overlaps(&own, majority))
+        mark(o, STATE_FALSETICKER, MAX(own.low - majority->high, majority->low - own.high), 0);
+    else if (!voted && !is_nested(&own, majority))
+        mark(o, STATE_UNTRUSTED, NAN, NAN);
+}
+
 /* Marks those that disagree; false: there is no majority. */
 static bool judge_agreement(const Run *run)
 {
@@ -154,17 +172,12 @@ static bool judge_agreement(const Run *run)
         run->result->majority_high = majority.high;
     }
     for (size_t i = 0; i < run->count; i++) {
-        SelectOutcome *o = &run->outcomes[i];
-        Interval own = {o->low, o->high};
-        bool untrusted = trusted_only && !run->candidates[i].options.trust;
-        double gap = MAX(own.low - majority.high, majority.low - own.high);
-
-        if (!in_the_running(run, i) || (found && interval_overlaps(&own, &majority)))
+        if (!in_the_running(run, i))
             continue;
         if (found)
-            mark(o, untrusted ? STATE_UNTRUSTED : STATE_FALSETICKER, gap, 0);
+            judge_interval(run, i, &majority, !trusted_only || run->candidates[i].options.trust);
         else /* how many agree, of how many that would make a majority */
-            mark(o, STATE_FALSETICKER, run->result->agreeing, floor((double) voters / 2) + 1);
+            mark(&run->outcomes[i], STATE_FALSETICKER, run->result->agreeing, floor((double) voters / 2) + 1);
     }
     return found;
 }
