@@ -36,3 +36,6 @@ extern const ServiceMethods daemon_service_methods;
 
 /* Reads the configuration again and applies what differs. One with an error changes nothing. */
 CommandResult daemon_reload(Daemon *daemon, CommandReply *reply);
+
+/* Whether the kernel may be told that the clock is right, and so keep the RTC in time. */
+bool daemon_rtc_sync(const Config *config);

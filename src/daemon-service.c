@@ -27,7 +27,7 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     config_free(daemon->config);
     daemon->config = config;
     daemon->world.drift_file = config->daemon.drift_file;
-    daemon->world.rtc_sync = config->clock.rtc_sync;
+    daemon->world.rtc_sync = daemon_rtc_sync(config);
     return COMMAND_OK;
 }
 

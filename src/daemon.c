@@ -20,6 +20,7 @@
 #include "daemon-internal.h"
 #include "drift-file.h"
 #include "event-log.h"
+#include "hw/rtc-mode.h"
 #include "notify.h"
 
 /* Inputs of the network. */
@@ -73,10 +74,16 @@ static void fill_random(void *userdata, void *buffer, size_t size)
 
 /* What the engine wants. */
 
-static void publish(Daemon *daemon, const Event *event)
+static void show_status(Daemon *daemon)
 {
     ClockReport clock;
 
+    engine_clock_report(daemon->engine, kernel_clock_now(), &clock);
+    notify_status(&clock);
+}
+
+static void publish(Daemon *daemon, const Event *event)
+{
     /* The sources of the configuration are no news. */
     if (event->kind != EVENT_SOURCE_ADDED || daemon->running)
         event_log(daemon->journal, event, daemon->config->daemon.drift_file);
@@ -85,10 +92,8 @@ static void publish(Daemon *daemon, const Event *event)
     if (event->kind == EVENT_SYNCHRONIZED && daemon->world.may_set_clock)
         notify_synchronized();
     if (event->kind == EVENT_SYNCHRONIZED || event->kind == EVENT_UNSYNCHRONIZED ||
-        event->kind == EVENT_SELECTED) {
-        engine_clock_report(daemon->engine, kernel_clock_now(), &clock);
-        notify_status(&clock);
-    }
+        event->kind == EVENT_SELECTED)
+        show_status(daemon);
 }
 
 static int arm_timer(Daemon *daemon)
@@ -277,6 +282,12 @@ static int add_timers(Daemon *daemon)
                                       (uint64_t) (daemon->options->run_time * 1e6), 1, on_limit, daemon);
 }
 
+bool daemon_rtc_sync(const Config *config)
+{
+    /* The kernel writes UTC: an RTC that keeps local time is left alone. */
+    return config->clock.rtc_sync && !rtc_keeps_local_time(ADJTIME_FILE);
+}
+
 static int connect_parts(Daemon *daemon)
 {
     IpFamily family = daemon->options->family;
@@ -295,7 +306,7 @@ static int connect_parts(Daemon *daemon)
         .journal = daemon->journal,
         .clock = daemon->clock,
         .may_set_clock = daemon->world.may_set_clock,
-        .rtc_sync = daemon->config->clock.rtc_sync,
+        .rtc_sync = daemon_rtc_sync(daemon->config),
         .exchanges = daemon->exchanges,
         .lookup = daemon->lookup,
         .drift_file = daemon->config->daemon.drift_file,
@@ -371,6 +382,7 @@ int daemon_run(Daemon *daemon, int *ret_status)
     if ((r = sd_event_set_watchdog(daemon->event, true)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_WARNING, "Could not set up the watchdog: %s", strerror(-r));
     daemon->running = true;
+    show_status(daemon);
     notify_ready();
     r = sd_event_loop(daemon->event);
     stop(daemon);

@@ -6,6 +6,10 @@
  * is read there before the socket joins the event loop: it costs no wake-up. Stamps that come later raise
  * EPOLLERR and are told as a correction.
  *
+ * The kernel stamps what comes in only while some socket of the machine asks for it, and switches that off
+ * and on a moment after the last closes and the first opens. One idle socket of ours keeps it on, so that the
+ * answer to a request on a socket that was just made is stamped too.
+ *
  * With `acquisitionport` all sockets share a local port (SO_REUSEPORT): the kernel gives a datagram to the
  * socket that is connected to its sender. An anchor for each family, which nobody reads, holds the port
  * between requests and keeps a port that the kernel chose. */
@@ -42,6 +46,7 @@ struct Exchanges {
     Exchange *first;
     size_t count;
     int anchor_v4, anchor_v6; /* sockets that hold acquisitionport, -1: none yet */
+    int stamping;             /* socket that keeps the kernel stamping; -1: none */
 };
 
 static void close_anchors(Exchanges *exchanges)
@@ -51,6 +56,19 @@ static void close_anchors(Exchanges *exchanges)
     if (exchanges->anchor_v6 >= 0)
         close(exchanges->anchor_v6);
     exchanges->anchor_v4 = exchanges->anchor_v6 = -1;
+}
+
+/* Bound to nothing: nothing ever arrives on it. -1 where there is none of the family; that costs precision
+ * only. */
+static int stamping_socket(IpFamily family)
+{
+    const NetConfig defaults = {.acquisition_port = -1};
+    int fd = -1;
+
+    if (socket_open(&defaults, family == IP_V6 ? IP_V6 : IP_V4, &(IpAddress) {}, -1, &fd) < 0 &&
+        (family != IP_UNSPEC || socket_open(&defaults, IP_V6, &(IpAddress) {}, -1, &fd) < 0))
+        return -1;
+    return fd;
 }
 
 int exchanges_new(sd_event *event, const NetConfig *config, IpFamily family, const ExchangeHandlers *handlers,
@@ -68,6 +86,7 @@ int exchanges_new(sd_event *event, const NetConfig *config, IpFamily family, con
         .userdata = userdata,
         .anchor_v4 = -1,
         .anchor_v6 = -1,
+        .stamping = stamping_socket(family),
     };
     *ret = exchanges;
     return 0;
@@ -95,6 +114,8 @@ Exchanges *exchanges_free(Exchanges *exchanges)
         exchange_free(exchange);
     }
     close_anchors(exchanges);
+    if (exchanges->stamping >= 0)
+        close(exchanges->stamping);
     sd_event_unref(exchanges->event);
     free(exchanges);
     return NULL;

@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The Timeball authors
 """The kernel clock of a lab machine, really stepped and slewed. chronyd -Q says from outside how wrong it is."""
 
+import json
 import re
 
 import pytest
@@ -97,6 +98,27 @@ def test_step_then_slew_then_restart(boot, lab_network, servers):
     assert "stepped" not in machine.said("cat /root/log")
     assert abs(offset(machine, servers[0])) < 0.005
     stop(machine, "KILL")
+
+
+def test_journal(boot, lab_network, servers):
+    machine = boot(clock="2020-01-01", **lab_network.port(4),
+                   files={"/etc/timeball/timeball.conf": lines(servers, "makestep 1 3")})
+    machine.run("systemctl start timeball")
+    stepped = soon(lambda: machine.said("journalctl -q -o json -u timeball TIMEBALL_EVENT=stepped"), what="the step")
+    entry = json.loads(stepped)
+    assert entry["MESSAGE"].startswith("System clock was stepped by ")
+    assert entry["PRIORITY"] == "4" and len(entry["MESSAGE_ID"]) == 32
+    assert float(entry["TIMEBALL_OFFSET"]) > 1e6
+    assert entry["_SYSTEMD_UNIT"] == "timeball.service"
+    soon(lambda: "Synchronised to time server" in machine.said("systemctl show -P StatusText timeball"))
+    # alone on its machine, and still every answer is stamped by the kernel (of requests, its driver here cannot)
+    said = machine.said("busctl --json=short call org.timeball1 /org/timeball1 org.freedesktop.DBus.ObjectManager "
+                        "GetManagedObjects")
+    sources = [source["org.timeball1.NTP"] for source in json.loads(said)["data"][0].values()
+               if "org.timeball1.NTP" in source]
+    assert len(sources) == 3
+    for source in sources:
+        assert source["KernelReceived"]["data"] == source["Received"]["data"] > 0
 
 
 def test_another_program_steers(boot, lab_network, servers):
