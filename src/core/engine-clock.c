@@ -61,7 +61,7 @@ void engine_set_status(Engine *engine)
 
     if (!engine_steers(engine) || engine->ended)
         return;
-    Action *action = action_queue_push(&engine->actions, ACTION_SET_STATUS);
+    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SET_STATUS);
     action->status.synchronized = engine->reference.synchronized;
     action->status.leap = reference_leap_today(&engine->reference, clock_to_cooked(&engine->clock, at));
     action->status.max_error = reference_max_error(&engine->reference, at, remaining);
@@ -73,7 +73,7 @@ void engine_save_drift(Engine *engine)
 {
     if (!engine_steers(engine) || !engine->discipline.has_frequency)
         return;
-    Action *action = action_queue_push(&engine->actions, ACTION_SAVE_DRIFT);
+    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SAVE_DRIFT);
     action->drift.frequency_ppm = -engine->discipline.frequency * 1e6;
     action->drift.skew_ppm = engine->discipline.skew * 1e6;
     engine->last_drift = engine->now.mono;

@@ -114,7 +114,7 @@ static void begin_poll_burst(Source *source)
 
 static void send_request(Engine *engine, Source *source)
 {
-    Action *action = action_queue_push(&engine->actions, ACTION_SEND);
+    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
     ExchangeId exchange = {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
     uint64_t secret = 0;
 
@@ -123,8 +123,7 @@ static void send_request(Engine *engine, Source *source)
     action->send.remote = source->remote;
     action->send.local = source->remote.address.family == IP_V4 ? engine->config->net.acquisition_v4
                                                                 : engine->config->net.acquisition_v6;
-    action->send.length = NTP_HEADER_SIZE;
-    client_request(&source->client, exchange, secret, source->poll.poll, action->send.bytes);
+    client_request(&source->client, exchange, secret, source->poll.poll, action->send.request);
 }
 
 void source_poll_due(Engine *engine, Source *source)

@@ -5,62 +5,113 @@
 
 #include "core/engine-queue.h"
 
+#include <errno.h>
 #include <string.h>
 
-Action *action_queue_push(ActionQueue *queue, ActionKind kind)
+/* For the clock and whatever else does not come once for each source. */
+#define ACTIONS_BASE 32
+#define EVENTS_BASE  32
+/* A request, an end of the last one and a look-up; some news. */
+#define ACTIONS_EACH 3
+#define EVENTS_EACH  4
+
+/* A larger ring with the same content, from its first slot on. */
+static int grow(void **items, size_t *first, size_t count, size_t *capacity, size_t wanted, size_t size)
 {
-    if (queue->count == 0)
-        queue->first = 0;
-    if (queue->count == ACTION_QUEUE_SIZE) {
-        queue->first = (queue->first + 1) % ACTION_QUEUE_SIZE;
-        queue->count--;
+    if (wanted <= *capacity)
+        return 0;
+
+    uint8_t *larger = malloc(wanted * size);
+    if (!larger)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        memcpy(larger + i * size, (const uint8_t *) *items + (*first + i) % *capacity * size, size);
+    free(*items);
+    *items = larger;
+    *first = 0;
+    *capacity = wanted;
+    return 0;
+}
+
+int action_queue_reserve(ActionQueue *queue, size_t sources)
+{
+    return grow((void **) &queue->items, &queue->first, queue->count, &queue->capacity,
+                ACTIONS_BASE + ACTIONS_EACH * sources, sizeof(queue->items[0]));
+}
+
+int event_queue_reserve(EventQueue *queue, size_t sources)
+{
+    return grow((void **) &queue->items, &queue->first, queue->count, &queue->capacity,
+                EVENTS_BASE + EVENTS_EACH * sources, sizeof(queue->items[0]));
+}
+
+void action_queue_clear(ActionQueue *queue)
+{
+    free(queue->items);
+    *queue = (ActionQueue) {0};
+}
+
+void event_queue_clear(EventQueue *queue)
+{
+    free(queue->items);
+    *queue = (EventQueue) {0};
+}
+
+/* The slot behind the last one. */
+static size_t next_slot(size_t *first, size_t *count, size_t capacity)
+{
+    if (*count == 0)
+        *first = 0;
+    if (*count == capacity) {
+        *first = (*first + 1) % capacity;
+        (*count)--;
     }
-    Action *action = &queue->items[(queue->first + queue->count++) % ACTION_QUEUE_SIZE];
-    memset(action, 0, offsetof(Action, send.bytes));
-    action->kind = kind;
+    return (*first + (*count)++) % capacity;
+}
+
+QueuedAction *action_queue_push(ActionQueue *queue, ActionKind kind)
+{
+    QueuedAction *action = &queue->items[next_slot(&queue->first, &queue->count, queue->capacity)];
+
+    *action = (QueuedAction) {.kind = kind};
     return action;
 }
 
-bool action_queue_pop(ActionQueue *queue, Action *ret)
+bool action_queue_pop(ActionQueue *queue, QueuedAction *ret)
 {
     if (queue->count == 0)
         return false;
     *ret = queue->items[queue->first];
-    queue->first = (queue->first + 1) % ACTION_QUEUE_SIZE;
+    queue->first = (queue->first + 1) % queue->capacity;
     queue->count--;
     return true;
 }
 
 bool action_queue_has_room(const ActionQueue *queue)
 {
-    return queue->count + ACTION_QUEUE_RESERVE < ACTION_QUEUE_SIZE;
+    return queue->count + ACTIONS_BASE <= queue->capacity;
 }
 
 /* "It changed" is said once, and after everything else that is said of the source. */
 static void drop_earlier_change(EventQueue *queue, SourceId source)
 {
     for (size_t i = 0; i < queue->count; i++) {
-        const Event *event = &queue->items[(queue->first + i) % EVENT_QUEUE_SIZE];
+        const Event *event = &queue->items[(queue->first + i) % queue->capacity];
         if (event->kind != EVENT_SOURCE_CHANGED || !source_id_equal(event->source, source))
             continue;
         for (; i + 1 < queue->count; i++)
-            queue->items[(queue->first + i) % EVENT_QUEUE_SIZE] =
-                queue->items[(queue->first + i + 1) % EVENT_QUEUE_SIZE];
+            queue->items[(queue->first + i) % queue->capacity] =
+                queue->items[(queue->first + i + 1) % queue->capacity];
         queue->count--;
     }
 }
 
 Event *event_queue_push(EventQueue *queue, EventKind kind, SourceId source)
 {
-    if (queue->count == 0)
-        queue->first = 0;
     if (kind == EVENT_SOURCE_CHANGED)
         drop_earlier_change(queue, source);
-    if (queue->count == EVENT_QUEUE_SIZE) {
-        queue->first = (queue->first + 1) % EVENT_QUEUE_SIZE;
-        queue->count--;
-    }
-    Event *event = &queue->items[(queue->first + queue->count++) % EVENT_QUEUE_SIZE];
+
+    Event *event = &queue->items[next_slot(&queue->first, &queue->count, queue->capacity)];
     *event = (Event) {.kind = kind, .source = source};
     return event;
 }
@@ -70,7 +121,7 @@ bool event_queue_pop(EventQueue *queue, Event *ret)
     if (queue->count == 0)
         return false;
     *ret = queue->items[queue->first];
-    queue->first = (queue->first + 1) % EVENT_QUEUE_SIZE;
+    queue->first = (queue->first + 1) % queue->capacity;
     queue->count--;
     return true;
 }

@@ -2,34 +2,57 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* What the engine has to say, in order, until it is fetched: bounded rings. */
+/* What the engine has to say, in order, until it is fetched: rings that are made as large as the number of
+ * sources may need, when that number changes. */
 
 #include "base/macros.h"
 #include "core/api/action.h"
 #include "core/api/event.h"
+#include "core/ntp/packet.h"
 
-#define ACTION_QUEUE_SIZE    64
-#define EVENT_QUEUE_SIZE     128
-/* Sending and resolving wait for the next call when there is less room than this, so that whatever steers the
- * clock always fits. */
-#define ACTION_QUEUE_RESERVE 16
+/* An Action without what can be filled in when it is fetched, which is most of its size. */
+typedef struct QueuedAction {
+    ActionKind kind;
+    union {
+        struct {
+            ExchangeId exchange;
+            IpEndpoint remote;
+            IpAddress local;
+            uint8_t request[NTP_HEADER_SIZE];
+        } send;
+        ExchangeId close;
+        SourceId resolve;
+        typeof(((Action *) NULL)->frequency) frequency;
+        typeof(((Action *) NULL)->step) step;
+        typeof(((Action *) NULL)->status) status;
+        typeof(((Action *) NULL)->drift) drift;
+        int exit_status;
+    };
+} QueuedAction;
 
 typedef struct ActionQueue {
-    Action items[ACTION_QUEUE_SIZE];
-    size_t first, count;
+    QueuedAction *items; /* owned */
+    size_t first, count, capacity;
 } ActionQueue;
 
 typedef struct EventQueue {
-    Event items[EVENT_QUEUE_SIZE];
-    size_t first, count;
+    Event *items; /* owned */
+    size_t first, count, capacity;
 } EventQueue;
 
-/* Room for one more, to be filled in by the caller; kind is set, the rest is zero (of bytes: only the
- * length). Never NULL: when the queue is full, nobody fetches, and the oldest is given up. */
-Action *action_queue_push(ActionQueue *queue, ActionKind kind);
-bool action_queue_pop(ActionQueue *queue, Action *ret) must_check_;
+/* Makes room for what so many sources may cause between two fetches; never shrinks. 0 or -ENOMEM. */
+int action_queue_reserve(ActionQueue *queue, size_t sources) must_check_;
+int event_queue_reserve(EventQueue *queue, size_t sources) must_check_;
+void action_queue_clear(ActionQueue *queue);
+void event_queue_clear(EventQueue *queue);
+
+/* Room for one more, to be filled in by the caller; kind is set, the rest is zero. Never NULL: a full queue
+ * means that nobody fetches, and the oldest is given up. */
+QueuedAction *action_queue_push(ActionQueue *queue, ActionKind kind);
+bool action_queue_pop(ActionQueue *queue, QueuedAction *ret) must_check_;
+/* Room for requests: what steers the clock always fits on top. */
 bool action_queue_has_room(const ActionQueue *queue);
 
-/* The same for events. A second "changed" of the same source before the first was fetched adds nothing. */
+/* The same for events. A second "changed" of the same source before the first was fetched replaces it. */
 Event *event_queue_push(EventQueue *queue, EventKind kind, SourceId source);
 bool event_queue_pop(EventQueue *queue, Event *ret) must_check_;

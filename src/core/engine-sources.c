@@ -61,7 +61,9 @@ static bool reserve(Engine *engine)
         return true;
     if (!grow_to((void **) &engine->sources, capacity, sizeof(*engine->sources)) ||
         !grow_to((void **) &engine->candidates, capacity, sizeof(*engine->candidates)) ||
-        !grow_to((void **) &engine->outcomes, capacity, sizeof(*engine->outcomes)))
+        !grow_to((void **) &engine->outcomes, capacity, sizeof(*engine->outcomes)) ||
+        action_queue_reserve(&engine->actions, capacity) < 0 ||
+        event_queue_reserve(&engine->events, capacity) < 0)
         return false;
     engine->source_capacity = capacity;
     return true;
@@ -280,8 +282,11 @@ void engine_set_online(Engine *engine, Source *source, bool online)
             source_start_polling(engine, source);
         else if (source->lookup.failures > 0 && mono_is_set(source->lookup.deadline))
             source->lookup.deadline = engine->now.mono;
-    } else if (!poll_in_burst(&source->poll)) {
-        source_stop_polling(engine, source);
+    } else {
+        /* Nobody asks it any more: it counts as unreachable from now on. */
+        source->poll.reach = source->poll.reach_count = 0;
+        if (!poll_in_burst(&source->poll))
+            source_stop_polling(engine, source);
     }
     engine_emit(engine, online ? EVENT_SOURCE_ONLINE : EVENT_SOURCE_OFFLINE, source);
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
@@ -291,13 +296,9 @@ void engine_set_online(Engine *engine, Source *source, bool online)
 
 void engine_lookup_due(Engine *engine, Source *source)
 {
-    Action *action = action_queue_push(&engine->actions, ACTION_RESOLVE);
-
     source->lookup.deadline = MONO_UNSET;
     source->lookup.asked = true;
-    action->resolve.source = source->id;
-    action->resolve.family = source->config.family;
-    (void) text_copy(action->resolve.name, sizeof(action->resolve.name), source->config.name);
+    action_queue_push(&engine->actions, ACTION_RESOLVE)->resolve = source->id;
 }
 
 static void retry_lookup(Engine *engine, Source *source)

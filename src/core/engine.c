@@ -72,6 +72,10 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->last_drift = engine->next_replace = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
     int r = config_copy(config, &engine->config);
+    if (r >= 0)
+        r = action_queue_reserve(&engine->actions, 0);
+    if (r >= 0)
+        r = event_queue_reserve(&engine->events, 0);
     if (r < 0)
         return r;
     start_clock(engine, now);
@@ -95,6 +99,8 @@ Engine *engine_free(Engine *engine)
     free(engine->candidates);
     free(engine->outcomes);
     config_free(engine->config);
+    action_queue_clear(&engine->actions);
+    event_queue_clear(&engine->events);
     free(engine);
     return NULL;
 }
@@ -193,9 +199,46 @@ void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now n
         engine_set_online(engine, source, false);
 }
 
+static void fill_in_request(const QueuedAction *queued, Action *ret)
+{
+    ret->send.exchange = queued->send.exchange;
+    ret->send.remote = queued->send.remote;
+    ret->send.local = queued->send.local;
+    ret->send.length = NTP_HEADER_SIZE;
+    memcpy(ret->send.bytes, queued->send.request, NTP_HEADER_SIZE);
+}
+
+static void fill_in_lookup(const Source *source, Action *ret)
+{
+    ret->resolve.source = source->id;
+    ret->resolve.family = source->config.family;
+    memcpy(ret->resolve.name, source->config.name, sizeof(ret->resolve.name));
+}
+
 bool engine_next_action(Engine *engine, Action *ret)
 {
-    return action_queue_pop(&engine->actions, ret);
+    const Source *source;
+    QueuedAction queued;
+
+    do {
+        if (!action_queue_pop(&engine->actions, &queued))
+            return false;
+        source = queued.kind == ACTION_RESOLVE ? engine_find(engine, queued.resolve) : NULL;
+    } while (queued.kind == ACTION_RESOLVE && !source); /* it is gone meanwhile */
+
+    ret->kind = queued.kind;
+    switch (queued.kind) {
+    case ACTION_SEND: fill_in_request(&queued, ret); break;
+    case ACTION_CLOSE: ret->close = queued.close; break;
+    case ACTION_RESOLVE: fill_in_lookup(source, ret); break;
+    case ACTION_SET_FREQUENCY: ret->frequency = queued.frequency; break;
+    case ACTION_STEP: ret->step = queued.step; break;
+    case ACTION_SET_STATUS: ret->status = queued.status; break;
+    case ACTION_SAVE_DRIFT: ret->drift = queued.drift; break;
+    case ACTION_EXIT: ret->exit_status = queued.exit_status; break;
+    case ACTION_KIND_COUNT: break;
+    }
+    return true;
 }
 
 bool engine_next_event(Engine *engine, Event *ret)

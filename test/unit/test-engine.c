@@ -771,6 +771,43 @@ static void test_leap(void **state)
     }
 }
 
+/* Nothing is lost when all of many sources have something to say at once. */
+static void test_many_sources(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(NULL, 0);
+    Command reset = {.kind = COMMAND_RESET_SOURCES};
+    Config *none = config_with(NULL, 0);
+    CommandReply reply;
+
+    (void) state;
+    for (int i = 0; i < 500; i++) {
+        char name[] = "10.0.0.100";
+        name[5] = (char) ('0' + i / 100);
+        name[8] = (char) ('0' + i / 10 % 10);
+        name[9] = (char) ('0' + i % 10);
+        SourceConfig source = source_config_default(SOURCE_SERVER, name);
+        source.iburst = true;
+        assert_int_equal(config_add_source(config, &source), 0);
+    }
+    start(world, config);
+    run(world, 3);
+    assert_int_equal(world->events[EVENT_SOURCE_ADDED], 500);
+    assert_true(world->actions[ACTION_SEND] > 0);
+    run(world, 110);
+    assert_in_range(world->actions[ACTION_SEND] - world->actions[ACTION_CLOSE], 1, 500);
+    assert_int_equal(engine_apply(world->engine, &reset, now_of(world), &reply), COMMAND_OK);
+    drain(world);
+    assert_int_equal(world->actions[ACTION_SEND], world->actions[ACTION_CLOSE]);
+    run(world, 2);
+    assert_int_equal(engine_reconfigure(world->engine, none, now_of(world)), 0);
+    config_free(none);
+    drain(world);
+    assert_int_equal(world->events[EVENT_SOURCE_REMOVED], 500);
+    assert_int_equal(world->actions[ACTION_SEND], world->actions[ACTION_CLOSE]);
+    world_free(world);
+}
+
 /* A new source holds nobody up who is selected already. */
 static void test_late_source(void **state)
 {
@@ -885,6 +922,7 @@ int main(void)
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_reconfigure),
         cmocka_unit_test(test_leap),
+        cmocka_unit_test(test_many_sources),
         cmocka_unit_test(test_late_source),
         cmocka_unit_test(test_burst_offline),
         cmocka_unit_test(test_make_step),
