@@ -72,7 +72,7 @@ class Bus:
         configuration.write_text(CONFIGURATION % {"socket": SOCKET, "ours": ours})
         self.daemon = Process("bus", ["dbus-daemon", f"--config-file={configuration}", "--nofork", "--nopidfile",
                                       "--nosyslog"])
-        soon(lambda: run("busctl", "status", "org.freedesktop.DBus"), what="the bus")
+        soon(lambda: self.has("org.freedesktop.DBus"), what="the bus")
 
     def start_polkit(self):
         self.polkit = Process("polkitd", ["/usr/lib/polkit-1/polkitd", "--no-debug"])

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import time
+import uuid
 
 ROOT = pathlib.Path(os.environ.get("TIMEBALL_ROOT", "/")).resolve()
 DAEMONS = pathlib.Path(__file__).resolve().parents[3] / "build/daemons"
@@ -129,7 +130,8 @@ def mount_tmpfs(where, options="mode=755"):
 
 
 def prepare():
-    """Once per run: a /run of our own, the user of the daemon, and an interface lo that is up."""
+    """Once per run: a /run of our own, the user of the daemon, the identity that a machine gets when it first
+    boots (an image has none), and an interface lo that is up."""
     if os.environ.get("TIMEBALL_INSIDE") != "1":
         raise RuntimeError("start the system tests with test/system/run")
     mount_tmpfs("/run")
@@ -142,3 +144,9 @@ def prepare():
             copy = STATE / name
             copy.write_text(text + line)
             run("mount", "--bind", copy, f"/etc/{name}")
+    identity = pathlib.Path("/etc/machine-id")
+    if not identity.exists() or not identity.read_text().strip():
+        identity.touch()
+        copy = STATE / "machine-id"
+        copy.write_text(uuid.uuid4().hex + "\n")
+        run("mount", "--bind", copy, identity)
