@@ -24,8 +24,10 @@ static void run_agent(pid_t parent, int ready)
     snprintf(process, sizeof(process), "%d", (int) parent);
     snprintf(descriptor, sizeof(descriptor), "%d", ready);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* In a session the desktop's agent comes first; polkit takes no fallback from a process without one. */
+    const char *fallback = getenv("XDG_SESSION_ID") ? "--fallback" : NULL;
     if (getppid() == parent && fcntl(ready, F_SETFD, 0) >= 0)
-        execlp("pkttyagent", "pkttyagent", "--process", process, "--notify-fd", descriptor, "--fallback",
+        execlp("pkttyagent", "pkttyagent", "--process", process, "--notify-fd", descriptor, fallback,
                (char *) NULL);
     _exit(127);
 }

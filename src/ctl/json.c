@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "ctl/table.h"
+
 Json json_init(FILE *f, JsonMode mode)
 {
     return (Json) {.f = f, .pretty = mode == JSON_PRETTY, .first = true};
@@ -54,16 +56,29 @@ void json_name(Json *json, const char *name)
     fputs(json->pretty ? ": " : ":", json->f);
 }
 
+/* Of one UTF-8 sequence of at most three bytes. */
+static unsigned code_point(const unsigned char *p, size_t length)
+{
+    if (length == 1)
+        return p[0];
+    if (length == 2)
+        return (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu);
+    return (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+}
+
 void json_string(Json *json, const char *text)
 {
     fputc('"', json->f);
-    for (const unsigned char *p = (const unsigned char *) text; *p; p++)
-        if (*p == '"' || *p == '\\')
-            fprintf(json->f, "\\%c", *p);
-        else if (*p < 0x20 || *p == 0x7f)
-            fprintf(json->f, "\\u%04x", *p);
+    while (*text) {
+        size_t length = text_control_length(text);
+        if (length > 0)
+            fprintf(json->f, "\\u%04x", code_point((const unsigned char *) text, length));
+        else if (*text == '"' || *text == '\\')
+            fprintf(json->f, "\\%c", *text);
         else
-            fputc(*p, json->f);
+            fputc(*text, json->f);
+        text += MAX(length, 1u);
+    }
     fputc('"', json->f);
 }
 

@@ -36,18 +36,23 @@ const char *tone_end(Tone tone, bool color)
     return color && tone != TONE_PLAIN ? "\033[0m" : "";
 }
 
-/* Bytes at p that are one control character; 0 when it is none. U+0080..U+009F are c2 80..9f. */
-static size_t control_length(const unsigned char *p)
+size_t text_control_length(const char *text)
 {
-    if (p[0] < 0x20 || p[0] == 0x7f)
+    const unsigned char *p = (const unsigned char *) text;
+
+    if ((p[0] > 0 && p[0] < 0x20) || p[0] == 0x7f)
         return 1;
-    return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? 2 : 0;
+    if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+        return 2;
+    if (p[0] == 0xe2 && p[1] == 0x80 && ((p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae)))
+        return 3;
+    return p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf ? 3 : 0;
 }
 
 /* Writes what p begins with into piece and returns how many bytes of p it was. */
 static size_t next_piece(const unsigned char *p, char piece[static 16])
 {
-    size_t length = control_length(p);
+    size_t length = text_control_length((const char *) p);
     Text text = text_init(piece, 16);
 
     if (length == 0) {

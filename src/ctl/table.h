@@ -16,7 +16,12 @@ typedef enum Tone { TONE_PLAIN = 0, TONE_GOOD, TONE_BEST, TONE_DOUBTFUL, TONE_BA
 const char *tone_begin(Tone tone, bool color);
 const char *tone_end(Tone tone, bool color);
 
-/* Copies text with every control character (C0, DEL, C1) as \xNN, so that a name cannot steer a terminal or
+/* Bytes at text that are one character which steers a terminal or the order of what is shown: C0, DEL, C1
+ * (U+0080 to U+009F), invisible and directional marks (U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F).
+ * 0: another one. */
+size_t text_control_length(const char *text);
+
+/* Copies text with each such character as \xNN, so that a name cannot steer a terminal or
  * begin a new row. Cuts what does not fit. Returns buffer. */
 const char *text_escape(const char *text, char *buffer, size_t size);
 

@@ -7,7 +7,8 @@
  *
  * Standard output tells each command that was applied and each notice of the bus. Each line of standard input
  * is an event: "sample NAME", "select NAME", "state NAME", "sync", "lose", "step SECONDS", "jump SECONDS",
- * "leap", "offset SECONDS" (no event: what is still to be slewed), "files" (configuration read again). */
+ * "add NAME", "figures" (no event: a value for what `tracking` prints), "leap", "offset SECONDS" (no event:
+ * what is still to be slewed), "files" (configuration read again). */
 
 #include <errno.h>
 #include <math.h>
@@ -257,6 +258,23 @@ static void set_synchronized(World *world, bool synchronized)
     emit(world, synchronized ? EVENT_SYNCHRONIZED : EVENT_UNSYNCHRONIZED, (SourceId) {0}, 0);
 }
 
+/* Every sign is a correction: our clock is slow, and runs fast. */
+static void set_figures(ClockReport *clock)
+{
+    clock->reference_address.family = IP_V4;
+    memcpy(clock->reference_address.bytes, (uint8_t[]) {192, 0, 2, 11}, 4);
+    clock->reference_time = (CookedTime) {INT64_C(1700000000123456000)};
+    clock->system_offset = 0.5;
+    clock->last_offset = 0.25;
+    clock->rms_offset = 0.125;
+    clock->frequency = -12.5e-6;
+    clock->residual_frequency = -0.5e-6;
+    clock->root_delay = 0.0625;
+    clock->root_dispersion = 0.03125;
+    clock->update_interval = 64.5;
+    clock->leap = LEAP_INSERT;
+}
+
 static void on_source_line(World *world, const char *word, SourceReport *source)
 {
     if (strcmp(word, "sample") == 0) {
@@ -285,6 +303,10 @@ static void on_line(World *world, char *line)
 
     if (source)
         on_source_line(world, line, source);
+    else if (argument && strcmp(line, "add") == 0)
+        add_source(world, argument);
+    else if (strcmp(line, "figures") == 0)
+        set_figures(&world->clock);
     else if (strcmp(line, "sync") == 0 || strcmp(line, "lose") == 0)
         set_synchronized(world, line[0] == 's');
     else if (is_number && strcmp(line, "step") == 0)
