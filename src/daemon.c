@@ -82,10 +82,19 @@ static void show_status(Daemon *daemon)
     notify_status(&clock);
 }
 
+static bool is_news(const Daemon *daemon, EventKind kind)
+{
+    if (kind == EVENT_SOURCE_ADDED) /* of the configuration */
+        return daemon->running;
+    if (kind == EVENT_SELECTED ||
+        kind == EVENT_SYNCHRONIZED) /* on the way to the one number that was asked for */
+        return daemon->mode != ENGINE_SET_ONCE && daemon->mode != ENGINE_SHOW_ONCE;
+    return true;
+}
+
 static void publish(Daemon *daemon, const Event *event)
 {
-    /* The sources of the configuration are no news. */
-    if (event->kind != EVENT_SOURCE_ADDED || daemon->running)
+    if (is_news(daemon, event->kind))
         event_log(daemon->journal, event, daemon->config->daemon.drift_file);
     if (daemon->bus)
         bus_on_event(daemon->bus, event);

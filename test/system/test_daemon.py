@@ -44,6 +44,7 @@ def test_show_once(network):
     status, said = once("-Q", "-t", "10", f"server {address} iburst maxsamples 1")
     assert status == 0
     assert "System clock wrong by " in said and " seconds (ignored)" in said
+    assert "synchronised" not in said
     status, said = once("-Q", "-t", "2", "server 192.0.2.99 iburst maxsamples 1")
     assert status == 1
     assert "System clock wrong" not in said
