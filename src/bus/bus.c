@@ -22,11 +22,12 @@
 /* Packets come first: their time counts. */
 #define CONNECTION_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 
-#define RETRY_USEC_MIN 100000
-#define RETRY_USEC_MAX 30000000
+#define RETRY_USEC_MIN  100000
+#define RETRY_USEC_MAX  30000000
+#define RETRY_USEC_NEWS 800000
 /* For how long a bus that is not there is nothing to tell of: at boot it comes a little later. */
-#define PATIENCE_USEC  10000000
-#define TIMER_ACCURACY 50000 /* us */
+#define PATIENCE_USEC   10000000
+#define TIMER_ACCURACY  50000 /* us */
 
 static void connect_or_retry(Bus *bus);
 
@@ -70,16 +71,24 @@ static void arm_retry(Bus *bus, uint64_t usec)
     (void) sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
 }
 
-/* Runs inside the connection that has ended: it is closed by the timer. */
+static void back_off(Bus *bus)
+{
+    arm_retry(bus, bus->retry_usec);
+    bus->retry_usec = MIN(bus->retry_usec * 2, (uint64_t) RETRY_USEC_MAX);
+}
+
+/* Runs inside the connection that has ended: it is closed by the timer. One attempt in vain is no news: a bus
+ * that starts may have its socket before it answers. */
 static int on_disconnected(unused_ sd_bus_message *signal, void *userdata, unused_ sd_bus_error *error)
 {
     Bus *bus = userdata;
 
     if (bus->ready)
         tell(bus, BUS_LOST, 0);
+    else if (bus->retry_usec >= RETRY_USEC_NEWS)
+        tell(bus, BUS_UNAVAILABLE, -ECONNRESET);
     drop_calls(bus);
-    arm_retry(bus, bus->retry_usec);
-    bus->retry_usec = MIN(bus->retry_usec * 2, (uint64_t) RETRY_USEC_MAX);
+    back_off(bus);
     return 0;
 }
 
@@ -107,8 +116,10 @@ static int on_connected(unused_ sd_bus_message *signal, void *userdata, unused_ 
     bus->ready = true;
     bus->retry_usec = RETRY_USEC_MIN;
     (void) sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
-    /* With a callback of ours: sd-bus's own closes the connection when the name is refused. */
-    return sd_bus_request_name_async(bus->connection, NULL, BUS_NAME, 0, on_name_requested, bus);
+    /* Queued: when another process has the name, it is ours once that one goes. With a callback of ours: that
+     * of sd-bus closes the connection when the name is refused. */
+    return sd_bus_request_name_async(bus->connection, NULL, BUS_NAME, SD_BUS_NAME_QUEUE, on_name_requested,
+                                     bus);
 }
 
 static int watch_connection(Bus *bus)
@@ -172,8 +183,7 @@ static void connect_or_retry(Bus *bus)
     }
     disconnect(bus);
     tell(bus, BUS_UNAVAILABLE, r);
-    arm_retry(bus, bus->retry_usec);
-    bus->retry_usec = MIN(bus->retry_usec * 2, (uint64_t) RETRY_USEC_MAX);
+    back_off(bus);
 }
 
 int bus_new(sd_event *event, const Service *service, BusListener listener, void *userdata, Bus **ret)

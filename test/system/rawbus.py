@@ -157,19 +157,19 @@ class RawBus:
 class Fixture:
     """The real bus objects over fixed values; see bus-fixture.c."""
 
-    def __init__(self, user="timeball"):
+    def __init__(self, user="timeball", prefix=()):
         folders = [ROOT.parent / "gcc", pathlib.Path(__file__).resolve().parents[2] / "build"]
         path = next(folder / "test/system/bus-fixture" for folder in folders
                     if (folder / "test/system/bus-fixture").exists())
         self.pipe, self.writer = os.pipe()
         self.process = None
-        self.path, self.user = path, user
+        self.command = [*prefix, *as_user(user), path]
         self.start()
 
     def start(self):
         self.log = pathlib.Path("/run/test/fixture.log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([*as_user(self.user), self.path], stdin=self.pipe, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdin=self.pipe, stdout=log, stderr=log)
 
     def tell(self, line):
         """Makes an event, and waits until it was emitted."""

@@ -5,14 +5,18 @@ Over fixed values (bus-fixture) where a test must know or provoke them, then wit
 
 import dataclasses
 import json
+import os
+import pathlib
 import re
+import signal
+import socket
 from xml.etree import ElementTree
 
 import pytest
 
 import manual
-from harness import nobody, run, soon
-from rawbus import NAME, OBJECT, REPLY, Fixture, Monitor, RawBus
+from harness import nobody, program, run, soon
+from rawbus import NAME, OBJECT, REPLY, SOCKET, Fixture, Monitor, RawBus
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 FIRST = "/org/timeball1/source/_3192_2e0_2e2_2e11"
@@ -314,8 +318,65 @@ def test_bus_comes_later(bus):
     bus.start_polkit()
 
 
+def test_bus_refuses(bus):
+    """Something at the socket that cuts everybody off: one notice, fewer and fewer attempts; then the bus."""
+    bus.daemon.kill()
+    bus.polkit.kill()
+    attempts = 0
+    with socket.socket(socket.AF_UNIX) as listener:
+        pathlib.Path(SOCKET).unlink(missing_ok=True)
+        listener.bind(SOCKET)
+        os.chmod(SOCKET, 0o666)
+        listener.listen()
+        listener.settimeout(10)
+        fixture = Fixture()
+        while "bus unavailable" not in fixture.said():
+            listener.accept()[0].close()
+            attempts += 1
+    assert attempts <= 6 and fixture.said() == "bus unavailable\n"
+    bus.start()
+    soon(bus.has, what="the name")
+    fixture.stop()
+    bus.start_polkit()
+
+
+def test_bus_hangs(bus):
+    """A bus that reads nothing any more stops nothing: events go on, and the end comes when it is asked for."""
+    fixture = Fixture()
+    soon(bus.has)
+    bus.daemon.signal(signal.SIGSTOP)
+    try:
+        for _ in range(20):
+            fixture.tell("\n".join(["sample 192.0.2.11"] * 100))
+        bus.daemon.signal(signal.SIGCONT)
+        assert bus.get("Source", "Samples", path=FIRST) == 2000
+        bus.daemon.signal(signal.SIGSTOP)
+        fixture.tell("step 1")
+        fixture.stop()
+    finally:
+        bus.daemon.signal(signal.SIGCONT)
+
+
+def test_never_waits(bus):
+    """While calls are authorized, held and given up, the daemon sleeps in its event loop and nowhere else."""
+    if not program("strace"):
+        pytest.skip("no strace")
+    fixture = Fixture(prefix=["strace", "-f", "-o", "/run/test/strace", "-e", "trace=poll,ppoll,select,pselect6"])
+    soon(bus.has)
+    caller = RawBus("nobody")
+    caller.ask("MakeStep")
+    caller.call("WaitSynchronized", "ddt", 0.0, 0.0, 0)
+    caller.ask("Remove", interface="Source", path=FIRST)
+    caller.close()
+    RawBus().ask("Remove", interface="Source", path=FIRST)
+    bus.objects()
+    fixture.stop()
+    with open("/run/test/strace", encoding="utf-8") as trace:
+        assert [line for line in trace if "poll(" in line or "select" in line] == []
+
+
 def test_name_refused(bus):
-    """Somebody else has the name: it is told, and nothing else happens."""
+    """Somebody else has the name: it is told once, and the name is taken when it is free."""
     thief = RawBus()
     thief.ask("RequestName", "su", NAME, 4, name="org.freedesktop.DBus", path="/org/freedesktop/DBus",
               interface="org.freedesktop.DBus")
@@ -324,6 +385,7 @@ def test_name_refused(bus):
     fixture.tell("sample 192.0.2.11")
     assert fixture.said().count("bus name refused") == 1
     thief.close()
+    soon(lambda: bus.get("Source", "Samples", path=FIRST) == 1, what="the name, now that it is free")
     fixture.stop()
 
 

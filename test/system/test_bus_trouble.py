@@ -4,8 +4,8 @@
 
 import signal
 
-from harness import soon
-from rawbus import REPLY, RawBus
+from harness import Process, soon
+from rawbus import NAME, OBJECT, REPLY, Monitor, RawBus
 
 REFUSED = ("org.freedesktop.DBus.Error.AccessDenied",
            "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired")
@@ -22,6 +22,29 @@ def test_reload(bus, network, start_daemon):
     done = bus.call("Manager", "Reload", check=False)
     assert done.returncode != 0 and "servr" in done.stderr
     assert bus.get("Sources", "Count") == 2
+
+
+def checks(monitor, member):
+    return [got for got in monitor.messages() if got.get("type") == "method_call" and got.get("member") == member]
+
+
+def test_caller_dies(bus, network, start_daemon):
+    """busctl is killed while polkit thinks, and polkit would have said yes: nothing is done."""
+    start_daemon(f"server {network.servers[0].address} iburst", bus=bus)
+    bus.rule("org.timeball1.manage-sources")
+    soon(lambda: RawBus("nobody").ask("Reselect", interface="Sources").kind == REPLY, what="the rule")
+    monitor = Monitor()
+    bus.polkit.signal(signal.SIGSTOP)
+    caller = Process("caller", ["busctl", "call", NAME, OBJECT, f"{NAME}.Sources", "Remove", "s",
+                                network.servers[0].address], user="nobody")
+    soon(lambda: checks(monitor, "CheckAuthorization"))
+    caller.kill()
+    soon(lambda: checks(monitor, "CancelCheckAuthorization"))
+    bus.polkit.signal(signal.SIGCONT)
+    assert RawBus("nobody").ask("Reselect", interface="Sources").kind == REPLY
+    assert bus.get("Sources", "Count") == 1
+    bus.rule()
+    monitor.stop()
 
 
 def test_polkit_and_bus_die(bus, network, start_daemon):
