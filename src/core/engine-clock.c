@@ -9,10 +9,8 @@
 #include "base/reference-id.h"
 #include "core/engine-internal.h"
 
-/* What the kernel tells programs is refreshed that often, at the next request. */
-#define STATUS_INTERVAL 60.0
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
-#define SLEW_REST       0.1
+#define SLEW_REST 0.1
 
 void engine_lose_reference(Engine *engine, ClockReason reason)
 {
@@ -117,8 +115,6 @@ void engine_slew_due(Engine *engine)
         begin_slew(engine);
     else
         engine_set_frequency(engine, engine->discipline.frequency);
-    if (mono_diff(engine->now.mono, engine->last_status) >= STATUS_INTERVAL)
-        engine_set_status(engine);
 }
 
 /* --- an update --- */

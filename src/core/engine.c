@@ -15,6 +15,8 @@
 /* Timestamps of packets further from the present than this are not believed. */
 #define TIMESTAMP_PAST   64.0
 #define TIMESTAMP_FUTURE 1.0
+/* What the kernel tells programs is refreshed that often, s: by the next request after it. */
+#define STATUS_INTERVAL  60.0
 
 Event *engine_emit(Engine *engine, EventKind kind, const Source *source)
 {
@@ -119,6 +121,14 @@ static bool is_due(const Engine *engine, MonoTime deadline)
     return mono_is_set(deadline) && deadline.ns <= engine->now.mono.ns;
 }
 
+/* The kernel lets its bound of the error grow by 500 ppm, far faster than ours does. */
+static void refresh_status(Engine *engine)
+{
+    if (mono_is_set(engine->last_status) &&
+        mono_diff(engine->now.mono, engine->last_status) >= STATUS_INTERVAL)
+        engine_set_status(engine);
+}
+
 void engine_on_timer(Engine *engine, Now now)
 {
     engine_enter(engine, now);
@@ -143,6 +153,7 @@ void engine_on_timer(Engine *engine, Now now)
             source_poll_due(engine, source);
     }
     engine_replace_bad(engine);
+    refresh_status(engine);
 }
 
 /* A timestamp that cannot be of this packet is replaced by the present. */

@@ -406,7 +406,10 @@ static void test_outage(void **state)
         world->servers[i].silent = true;
     run(world, 1500);
     bound = clock_of(world).max_error;
-    run(world, 100);
+    uint32_t told = world->actions[ACTION_SET_STATUS];
+    run(world, 1100); /* a poll at least */
+    assert_true(world->actions[ACTION_SET_STATUS] > told);
+    assert_true(world->last_action[ACTION_SET_STATUS].status.max_error > bound);
     assert_true(clock_of(world).max_error > bound);
     for (int i = 0; i < 100 && clock_of(world).synchronized; i++)
         run(world, 1000);
