@@ -6,7 +6,7 @@ import re
 
 from tap import TREE, Plan, files, text
 
-HEADED = {".c", ".h", ".py", ".service", ".socket", ".conf", ".list", ".policy", ".scd", ".preset", ".rules"}
+HEADED = {".c", ".h", ".py", ".build", ".txt", ".service", ".socket", ".conf", ".list", ".policy", ".scd", ".preset", ".rules"}
 # These hold data for tests byte by byte, or are texts for people.
 HEADLESS = re.compile(r"test/(corpus|fuzz/corpus)/|test/.*/(y|n)_|\.md$|^(LICENSE|NEWS|\.gitignore)$")
 LICENCE = "SPDX-License-Identifier: LGPL-2.1-or-later"
