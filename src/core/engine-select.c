@@ -169,6 +169,8 @@ static bool once_is_hopeless(const Engine *engine)
         const Source *source = engine->sources[i];
         uint32_t missing = source_samples_needed(source) -
                            MIN(source_stats_count(source->stats), source_samples_needed(source));
+        if (!source->online)
+            continue;
         if (!source_is_resolved(source) && source->lookup.failures == 0)
             return false;
         if (source_is_resolved(source) && source->attempts + missing <= START_ATTEMPTS)

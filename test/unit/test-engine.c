@@ -521,16 +521,17 @@ static void test_once(void **state)
     static const struct {
         const char *name;
         EngineMode mode;
-        bool silent;
+        bool silent, offline;
         int32_t max_samples;
         int status;
         uint32_t steps;
         double within; /* s */
     } rows[] = {
-        {"set", ENGINE_SET_ONCE, false, 64, 0, 1, 6},
-        {"show", ENGINE_SHOW_ONCE, false, 64, 0, 0, 6},
-        {"show after one sample", ENGINE_SHOW_ONCE, false, 1, 0, 0, 1},
-        {"no answer", ENGINE_SHOW_ONCE, true, 64, 1, 0, 20},
+        {"set", ENGINE_SET_ONCE, false, false, 64, 0, 1, 6},
+        {"show", ENGINE_SHOW_ONCE, false, false, 64, 0, 0, 6},
+        {"show after one sample", ENGINE_SHOW_ONCE, false, false, 1, 0, 0, 1},
+        {"no answer", ENGINE_SHOW_ONCE, true, false, 64, 1, 0, 20},
+        {"nobody to ask", ENGINE_SET_ONCE, true, true, 64, 1, 0, 1},
     };
 
     (void) state;
@@ -538,6 +539,7 @@ static void test_once(void **state)
         World *world = world_new(-0.25, 10e-6);
         Config *config = config_with(four_names, 1);
         config->sources[0].max_samples = rows[i].max_samples;
+        config->sources[0].offline = rows[i].offline;
         add_servers(world, 1);
         world->servers[0].silent = rows[i].silent;
         start_in_mode(world, config, rows[i].mode);
