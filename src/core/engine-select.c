@@ -14,6 +14,11 @@
 /* A source that was asked so often in vain, or so often at all, is not waited for at the start. */
 #define START_MISSED   2
 #define START_ATTEMPTS 8
+/* Requests of a start follow one another by at most 2 s: of a source that answers, the last one is not older
+ * than this, s. */
+#define START_SPACING  2.5
+/* A source that has never answered is given so long for its first answer, s. */
+#define START_PATIENCE 1.0
 
 uint32_t source_samples_needed(const Source *source)
 {
@@ -29,6 +34,19 @@ static bool may_still_start(const Source *source)
     return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
            source->attempts < START_ATTEMPTS * filter &&
            source_stats_count(source->stats) < source_samples_needed(source);
+}
+
+/* Whether the others may wait for it. A source that is asked once a minute, or that does not answer, has its
+ * samples when it has them: a clock that could be right is not kept wrong for it. */
+static bool is_waited_for(const Engine *engine, const Source *source)
+{
+    if (engine->reference.synchronized || !may_still_start(source))
+        return false;
+    if (source->attempts == 0)
+        return true;
+    double since = mono_diff(engine->now.mono, source->last_request);
+    return source->client.report.valid ? since < START_SPACING
+                                       : source->poll.missed_run == 0 && since < START_PATIENCE;
 }
 
 static LeapStatus leap_of(const Source *source)
@@ -69,7 +87,7 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         .samples_needed = source_samples_needed(source),
         .reachable = source->poll.reach != 0,
         /* ... which holds back the first selection only. */
-        .may_still_start = !engine->reference.synchronized && may_still_start(source),
+        .may_still_start = is_waited_for(engine, source),
         .unreachable_run = source->poll.missed_run,
         .max_unreach = source->config.max_unreach,
         .updated = source->updated,

@@ -833,6 +833,28 @@ static void test_late_source(void **state)
     world_free(world);
 }
 
+/* The first selection waits for those whose burst is under way, not for one that is silent or asked rarely.
+ */
+static void test_start_beside_a_slow_source(void **state)
+{
+    static const bool silent[] = {true, false};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(silent); i++) {
+        World *world = world_new(0, 0);
+        Config *config = config_with(four_names, 2);
+
+        config->sources[1].iburst = false;
+        add_servers(world, 2);
+        world->servers[1].silent = silent[i];
+        start(world, config);
+        run(world, 10);
+        assert_true(clock_of(world).synchronized);
+        assert_int_equal(report_of(world, 0).state, STATE_SELECTED);
+        world_free(world);
+    }
+}
+
 static void test_burst_offline(void **state)
 {
     World *world = world_new(0, 0);
@@ -929,6 +951,7 @@ int main(void)
         cmocka_unit_test(test_leap),
         cmocka_unit_test(test_many_sources),
         cmocka_unit_test(test_late_source),
+        cmocka_unit_test(test_start_beside_a_slow_source),
         cmocka_unit_test(test_burst_offline),
         cmocka_unit_test(test_make_step),
         cmocka_unit_test(test_wakeups),
