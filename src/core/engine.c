@@ -143,7 +143,7 @@ void engine_on_timer(Engine *engine, Now now)
         if (i > engine->source_count)
             continue;
         Source *source = engine->sources[i - 1];
-        if (!action_queue_has_room(&engine->actions))
+        if (engine->ended || !action_queue_has_room(&engine->actions))
             break;
         if (is_due(engine, source->lookup.deadline))
             engine_lookup_due(engine, source);
