@@ -133,6 +133,13 @@ static void disagree_a_little(Sim *sim)
     }
 }
 
+/* As behind a line whose sending direction alone is busy. */
+static void fill_one_way(Sim *sim)
+{
+    sim_server(sim, 0)->there.jitter *= 2;
+    sim_server(sim, 0)->back.jitter = 0;
+}
+
 const Scenario own_scenarios[] = {
     {.name = "asymmetry",
      .about = "one of four paths is 5 ms longer on one way",
@@ -220,6 +227,14 @@ const Scenario own_scenarios[] = {
      .servers = 1,
      .run = 60000,
      .from = 20000},
+    {.name = "oneway",
+     .about = "jitter on one way only",
+     .oscillator = {.offset = 0.01, .frequency = 20e-6, .wander = USUAL_WANDER},
+     .path = {.delay = 5e-3, .jitter = 1e-3},
+     .servers = 1,
+     .run = 60000,
+     .from = 20000,
+     .arrange = fill_one_way},
     {.name = "queue",
      .about = "delays that stay for some packets",
      .oscillator = {.offset = 0.01, .frequency = 20e-6, .wander = USUAL_WANDER},

@@ -3,16 +3,19 @@
 #pragma once
 
 /* Offset and frequency of an oscillator whose frequency does a random walk of unknown strength, out of
- * measurements whose noise is known but for a part that is common to all. */
+ * measurements whose noise is known in part. */
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
+/* The offset is anywhere within `half_width` of the measured one with the same probability, and the
+ * measurement has a normal error on top. */
 typedef struct Measurement {
-    double time;     /* s, any origin, ascending */
-    double offset;   /* s */
-    double variance; /* s^2, above 0: what is known of its noise */
+    double time;       /* s, any origin, ascending */
+    double offset;     /* s */
+    double half_width; /* s, 0 or more */
+    double variance;   /* s^2, above 0: of the normal error */
 } Measurement;
 
 /* At some time, that of the newest measurement or of what it was extrapolated to. */
@@ -20,7 +23,7 @@ typedef struct OscillatorState {
     double offset, frequency;
     double offset_variance, covariance, frequency_variance;
     double wander; /* variance that the frequency gains each second */
-    double noise;  /* s^2, of each measurement beyond its own variance */
+    double noise;  /* s^2, variance of a typical measurement; in the mean of all only */
 } OscillatorState;
 
 /* Carries a state on by `seconds` (not negative). */
@@ -28,25 +31,25 @@ void oscillator_extrapolate(OscillatorState *state, double seconds);
 
 /* Combinations of wander and common noise that are tried. */
 #define OSCILLATOR_WANDERS    13
-#define OSCILLATOR_NOISES     4
+#define OSCILLATOR_NOISES     6
 #define OSCILLATOR_HYPOTHESES (OSCILLATOR_WANDERS * OSCILLATOR_NOISES)
 
 typedef struct OscillatorHypothesis {
     OscillatorState state;
-    double evidence; /* log likelihood */
+    double evidence;    /* log likelihood */
+    double information; /* 1/s^2, mean of the inverse variances of the measurements */
 } OscillatorHypothesis;
 
-/* What is remembered of measurements that are gone. A zeroed one remembers nothing. */
-typedef struct OscillatorMemory {
-    bool valid;
-    double time; /* s, of the last one taken in */
+/* All of them, after some measurements. A zeroed one has seen none. */
+typedef struct OscillatorBank {
+    uint32_t count; /* measurements that went in */
+    double time;    /* s, of the last one */
     OscillatorHypothesis hypotheses[OSCILLATOR_HYPOTHESES];
-} OscillatorMemory;
+} OscillatorBank;
 
-/* State at the newest of `count` (at least 1) measurements, all newer than what is remembered, with times
- * and offsets from the same origin. `jitter`: s, the scale of the common noise. */
-void oscillator_filter(const OscillatorMemory *memory, const Measurement *measurements, size_t count,
-                       double jitter, OscillatorState *ret);
+/* Takes one more measurement in, not older than the last. `jitter`: s, the scale of the unknown noise.
+ * `fading`: what is left of the evidence so far, 0..1. */
+void oscillator_bank_take(OscillatorBank *bank, const Measurement *measurement, double jitter, double fading);
 
-/* Takes a measurement into the memory. */
-void oscillator_remember(OscillatorMemory *memory, const Measurement *measurement, double jitter);
+/* The mean of all hypotheses, at the time of the last measurement; at least one was taken in. */
+void oscillator_bank_state(const OscillatorBank *bank, OscillatorState *ret);

@@ -56,7 +56,7 @@ static void fit_line(const RegressionPoint *points, size_t start, size_t count, 
 
 static void measure_residuals(const RegressionPoint *points, size_t count, Regression *line)
 {
-    double squares = 0, weights = 0;
+    double squares = 0, weights = 0, plain = 0;
     size_t used = count - line->start;
     bool positive = false;
 
@@ -69,9 +69,11 @@ static void measure_residuals(const RegressionPoint *points, size_t count, Regre
         positive = residual >= 0;
         squares += points[i].weight * residual * residual;
         weights += points[i].weight;
+        plain += residual * residual;
     }
     /* Two degrees of freedom went into the line. */
     line->standard_deviation = sqrt(squares / weights * (double) used / (double) (used - 2));
+    line->scatter = sqrt(plain / (double) (used - 2));
     line->slope_sd *= line->standard_deviation / sqrt((double) used);
 }
 

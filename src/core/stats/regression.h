@@ -20,6 +20,7 @@ typedef struct Regression {
     uint32_t runs;             /* of residuals with the same sign */
     double intercept, slope;   /* value at time 0; s and dimensionless */
     double standard_deviation; /* s, of the weighted residuals; 0 for exact lines */
+    double scatter;            /* s, root mean square of the residuals, all weighted alike */
     double slope_sd;           /* standard error of slope */
 } Regression;
 

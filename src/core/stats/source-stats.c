@@ -31,8 +31,23 @@
  * in a hundred million. */
 #define PATH_SAMPLES      8
 #define PATH_MARGIN       4
+/* Excess of the shortest round trip of n, and how far that is off, in parts of jitter * sqrt(2 / n). */
+#define SHORTEST_EXCESS   0.5
+#define EDGE_UNSHARP      0.15
 #define SAMPLES_OPINION   6 /* before a delay is judged by the others */
+/* With fewer samples the filter is built up anew for each; with more, after that many at the latest. */
+#define INCREMENTAL_FROM  16
+#define INCREMENTAL_MAX   8
+/* Evidence of samples that left the register fades with each that follows them: the weather changes. */
+#define FADING            0.9
 #define REGRESSION_LEAST  3
+
+/* How the register sees the path; when that changes, so does what each sample means. */
+typedef struct PathView {
+    size_t start; /* first sample that took the present path */
+    double min_delay, old_min_delay;
+    bool asymmetric;
+} PathView;
 
 struct SourceStats {
     SourceStatsConfig config;
@@ -40,15 +55,18 @@ struct SourceStats {
     size_t count;
     double delays[STATS_SAMPLES_MAX]; /* s, of the latest exchanges, refused ones included; a ring */
     size_t delay_count;               /* exchanges in all */
-    LocalTime origin;        /* of the first sample: times and offsets for the filter are relative to it */
-    int64_t base_ns;         /* truth - time of that sample */
-    size_t path_start;       /* first sample that took the present path */
-    double old_min_delay;    /* s, of the samples before it */
-    double jitter;           /* s, mean of one direction */
-    double min_delay;        /* s */
-    OscillatorMemory memory; /* of samples that are no longer in the register */
-    OscillatorState state;   /* at the newest sample */
-    bool regressed;          /* line is valid */
+    LocalTime origin;       /* of the first sample: times and offsets for the filter are relative to it */
+    int64_t base_ns;        /* truth - time of that sample */
+    size_t path_start;      /* first sample that took the present path */
+    double old_min_delay;   /* s, of the samples before it */
+    double jitter;          /* s, mean of one direction */
+    double min_delay;       /* s */
+    OscillatorBank memory;  /* after the samples that are no longer in the register */
+    OscillatorBank present; /* after all of them */
+    PathView view;          /* by which the samples went into it */
+    uint32_t incremental;   /* samples that went into it since it was last built up anew */
+    OscillatorState state;  /* at the newest sample */
+    bool regressed;         /* line is valid */
     Regression line;
     double jitter_asymmetry;
     uint32_t asymmetric_run; /* samples in a row for which the asymmetry was beyond doubt */
@@ -120,6 +138,12 @@ static double excess_delay(const SourceStats *stats, size_t i)
     return stats->samples[i].peer_delay - (i < stats->path_start ? stats->old_min_delay : stats->min_delay);
 }
 
+/* Of the samples on the same path as this one. */
+static double path_samples(const SourceStats *stats, size_t i)
+{
+    return (double) (i < stats->path_start ? stats->path_start : stats->count - stats->path_start);
+}
+
 /* How far the shortest of n is expected above the true minimum, in units of the jitter: the excess of a way
  * is exponential, that of a round trip a sum of two. */
 static double shortest_excess(double n)
@@ -137,20 +161,9 @@ static void measure_delays(SourceStats *stats)
     stats->min_delay = shortest(stats, stats->path_start, stats->count);
     for (size_t i = 0; i < stats->count; i++) {
         sum += excess_delay(stats, i);
-        expected += 2 - shortest_excess((double) (i < stats->path_start ? stats->path_start
-                                                                        : stats->count - stats->path_start));
+        expected += 2 - shortest_excess(path_samples(stats, i));
     }
     stats->jitter = (sum + 2 * JITTER_UNKNOWN * stats->min_delay) / (expected + 2);
-}
-
-/* Uniform over half of the excess to both sides; the shortest has some excess too. */
-static double sample_variance(const SourceStats *stats, size_t i)
-{
-    size_t n = i < stats->path_start ? stats->path_start : stats->count - stats->path_start;
-    double excess = excess_delay(stats, i) + 0.6 * stats->jitter * sqrt(2 / (double) n);
-    double precision = stats->config.precision;
-
-    return precision * precision + excess * excess / 12;
 }
 
 /* Delay on one way only: what a sample lost on it is known and taken out. */
@@ -165,11 +178,15 @@ static Measurement measurement_of(const SourceStats *stats, size_t i)
 {
     const Sample *sample = &stats->samples[i];
     int64_t offset_ns = sample->truth.ns - sample->time.ns - stats->base_ns;
+    /* The shortest has some excess, too, which is not known better than this. */
+    double shortest = stats->jitter * sqrt(2 / path_samples(stats, i));
+    double unsharp = EDGE_UNSHARP * shortest, precision = stats->config.precision;
 
     return (Measurement) {
         .time = local_diff(sample->time, stats->origin),
         .offset = (double) offset_ns * 1e-9,
-        .variance = sample_variance(stats, i),
+        .half_width = (excess_delay(stats, i) + SHORTEST_EXCESS * shortest) / 2,
+        .variance = precision * precision + unsharp * unsharp,
     };
 }
 
@@ -201,24 +218,57 @@ static void fit_line(SourceStats *stats)
     for (size_t i = 0; i < stats->count; i++) {
         Measurement m = measurement_of(stats, i);
 
-        points[i] = (RegressionPoint) {m.time, m.offset, 1 / m.variance};
+        points[i] = (RegressionPoint) {m.time, m.offset, 1 / (m.variance + m.half_width * m.half_width / 3)};
     }
     stats->regressed = regression_fit(points, stats->count, least, stats->config.precision, &stats->line);
     if (stats->regressed)
         measure_asymmetry(stats, points);
 }
 
+static PathView path_view(const SourceStats *stats)
+{
+    return (PathView) {
+        .start = stats->path_start,
+        .min_delay = stats->min_delay,
+        .old_min_delay = stats->old_min_delay,
+        .asymmetric = stats->asymmetric_run >= ASYMMETRY_RUN,
+    };
+}
+
+static bool view_is_same(const PathView *a, const PathView *b)
+{
+    return a->start == b->start && a->asymmetric == b->asymmetric &&
+           !(a->min_delay < b->min_delay || a->min_delay > b->min_delay) &&
+           !(a->old_min_delay < b->old_min_delay || a->old_min_delay > b->old_min_delay);
+}
+
+/* Each of the samples means something new when there is a new minimum, and a little when the jitter is known
+ * better. Building everything up again takes some hundred microseconds, one more sample some microseconds. */
+static void run_filter(SourceStats *stats)
+{
+    PathView view = path_view(stats);
+    bool anew = stats->count < INCREMENTAL_FROM || stats->incremental >= INCREMENTAL_MAX ||
+                !view_is_same(&view, &stats->view);
+    size_t first = anew ? 0 : stats->count - 1;
+
+    if (anew)
+        stats->present = stats->memory;
+    for (size_t i = first; i < stats->count; i++) {
+        Measurement m = measurement_of(stats, i);
+
+        m.offset -= asymmetry_correction(stats, i);
+        oscillator_bank_take(&stats->present, &m, stats->jitter, 1);
+    }
+    stats->incremental = anew ? 0 : stats->incremental + 1;
+    stats->view = view;
+    oscillator_bank_state(&stats->present, &stats->state);
+}
+
 static void update(SourceStats *stats)
 {
-    Measurement measurements[STATS_SAMPLES_MAX];
-
     measure_delays(stats);
     fit_line(stats);
-    for (size_t i = 0; i < stats->count; i++) {
-        measurements[i] = measurement_of(stats, i);
-        measurements[i].offset -= asymmetry_correction(stats, i);
-    }
-    oscillator_filter(&stats->memory, measurements, stats->count, stats->jitter, &stats->state);
+    run_filter(stats);
 }
 
 /* The oldest one leaves. What it said is kept, unless the user wants a short memory. */
@@ -228,7 +278,7 @@ static void make_room(SourceStats *stats)
         Measurement oldest = measurement_of(stats, 0);
 
         oldest.offset -= asymmetry_correction(stats, 0);
-        oscillator_remember(&stats->memory, &oldest, stats->jitter);
+        oscillator_bank_take(&stats->memory, &oldest, stats->jitter, FADING);
     }
     memmove(stats->samples, stats->samples + 1, (stats->count - 1) * sizeof(Sample));
     stats->count--;
@@ -240,7 +290,7 @@ bool source_stats_add(SourceStats *stats, const Sample *sample)
         return false;
     if (stats->count == (size_t) stats->config.max_samples)
         make_room(stats);
-    if (stats->count == 0 && !stats->memory.valid) {
+    if (stats->count == 0 && stats->memory.count == 0) {
         stats->origin = sample->time;
         stats->base_ns = sample->truth.ns - sample->time.ns;
     }
@@ -317,13 +367,7 @@ const Sample *source_stats_newest(const SourceStats *stats)
 
 double source_stats_coherence(const SourceStats *stats)
 {
-    double information = 0;
-
-    if (stats->count < REGRESSION_LEAST)
-        return NAN;
-    for (size_t i = 0; i < stats->count; i++)
-        information += 1 / (sample_variance(stats, i) + stats->state.noise);
-    return cbrt((double) stats->count / (information * stats->state.wander));
+    return stats->count >= REGRESSION_LEAST ? cbrt(stats->state.noise / stats->state.wander) : NAN;
 }
 
 uint32_t source_stats_count(const SourceStats *stats)
@@ -359,7 +403,7 @@ double source_stats_delay_limit_deviation(const SourceStats *stats, double ratio
     if (stats->count < SAMPLES_OPINION)
         return INFINITY;
     if (stats->regressed)
-        deviation = stats->line.standard_deviation;
+        deviation = stats->line.scatter;
     /* A delay on one way makes an error of half of it at most: an offset further off than that is news. */
     return present_min_delay(stats) + MAX(ratio * deviation, 2 * (fabs(offset_residual) - deviation));
 }
