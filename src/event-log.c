@@ -117,7 +117,6 @@ static void text_selection_failed(const Event *event, const char *drift_file, Te
     case CLOCK_SYNCHRONIZED:
     case CLOCK_DISRUPTED:
     case CLOCK_EXCESSIVE:
-    case CLOCK_OBSERVING:
     case CLOCK_REASON_COUNT: break; /* told by other events, or nothing to tell yet */
     }
 }

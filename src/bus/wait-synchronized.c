@@ -35,12 +35,9 @@ struct WaitSynchronized {
 
 typedef enum Progress { REACHED, SLEWING, NOT_YET } Progress;
 
-/* An observer never becomes synchronised by its own doing; what it waits for is a source to follow. */
 static Progress progress(const ClockReport *clock, const WaitLimits *limits)
 {
-    bool following = clock->synchronized || (clock->reason == CLOCK_OBSERVING && clock->reference_id != 0);
-
-    if (!following || (limits->skew > 0 && !(clock->skew <= limits->skew)))
+    if (!clock->synchronized || (limits->skew > 0 && !(clock->skew <= limits->skew)))
         return NOT_YET;
     return limits->correction > 0 && !(fabs(clock->system_offset) <= limits->correction) ? SLEWING : REACHED;
 }

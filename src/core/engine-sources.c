@@ -105,7 +105,6 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
         .min_samples = line->min_samples,
         .max_samples = line->max_samples,
         .precision = engine->setup.precision,
-        .max_clock_error = engine->config->clock.max_clock_error,
     };
 
     if (!source)

@@ -42,7 +42,7 @@ static void ask(Setup *s, ExchangeId exchange, uint64_t secret)
 
 static void setup(Setup *s)
 {
-    SourceStatsConfig stats = {6, 64, 1e-7, 1e-6};
+    SourceStatsConfig stats = {6, 64, 1e-7};
     IpEndpoint server = {{IP_V4, {192, 0, 2, 1}, 0}, 123};
 
     *s = (Setup) {.config = source_config_default(SOURCE_SERVER, "192.0.2.1")};

@@ -18,10 +18,7 @@ static double uniform(void)
     return ((double) (seed >> 11) + 0.5) * 0x1p-53;
 }
 
-static const SourceStatsConfig defaults = {.min_samples = 6,
-                                           .max_samples = 64,
-                                           .precision = 1e-7,
-                                           .max_clock_error = 1e-6};
+static const SourceStatsConfig defaults = {.min_samples = 6, .max_samples = 64, .precision = 1e-7};
 
 /* A sample of an oscillator that is `offset` slow at START and needs `frequency`, with what the two ways took
  * beyond 1 ms each. */

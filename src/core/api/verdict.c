@@ -109,7 +109,6 @@ static const Wording clock_wordings[] = {
                           "Fewer sources agree than minsources asks, or a required one does not"},
     [CLOCK_DISRUPTED] = {"disrupted", "The clock was changed by somebody else; measurements start anew"},
     [CLOCK_EXCESSIVE] = {"excessive", "The correction is above the limit that maxchange sets"},
-    [CLOCK_OBSERVING] = {"observing", "The daemon may not set the clock: it only observes"},
 };
 static_assert(ELEMENTS(clock_wordings) == CLOCK_REASON_COUNT, "one row for each member");
 

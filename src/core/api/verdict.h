@@ -92,7 +92,6 @@ typedef enum ClockReason {
     CLOCK_NOT_ENOUGH,    /* fewer agree than minsources asks, or a required one is missing */
     CLOCK_DISRUPTED,     /* the clock jumped; all samples were dropped */
     CLOCK_EXCESSIVE,     /* maxchange: the correction is refused */
-    CLOCK_OBSERVING,     /* no right to set the clock (CAP_SYS_TIME), or -x */
     CLOCK_REASON_COUNT,
 } ClockReason;
 

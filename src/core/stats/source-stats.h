@@ -16,7 +16,6 @@
 typedef struct SourceStatsConfig {
     int32_t min_samples, max_samples; /* 1..64 */
     double precision;                 /* s, of our clock */
-    double max_clock_error;           /* dimensionless, floor of the growth of dispersion */
 } SourceStatsConfig;
 
 typedef struct SourceStats SourceStats;
