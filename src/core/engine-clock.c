@@ -155,11 +155,40 @@ static double dispersion_rate(const Engine *engine, double skew)
            ENGINE_BOUND_SIGMAS * sqrt(skew * skew + engine->selection.estimate.wander * interval);
 }
 
+/* The last sample of those that are combined. */
+static const Sample *freshest_sample(const Engine *engine)
+{
+    const Sample *freshest = &engine->sources[engine->selection.best]->last;
+
+    for (size_t i = 0; i < engine->source_count; i++)
+        if (engine->outcomes[i].state == STATE_COMBINED &&
+            engine->sources[i]->last.time.ns > freshest->time.ns)
+            freshest = &engine->sources[i]->last;
+    return freshest;
+}
+
+/* Selection takes what an exchange took longer than the shortest for chance, which is to both sides, and less
+ * in the mean of many. Whoever delays our packets delays them the same way always. The one thing that is sure
+ * is that the time which an answer tells lies within its own round trip. */
+static double sure_dispersion(const Engine *engine, double rate)
+{
+    const SelectResult *selection = &engine->selection;
+    const Estimate *estimate = &selection->estimate;
+    const Sample *last = freshest_sample(engine);
+    double age = local_diff(estimate->time, last->time);
+    double residual = cooked_diff(last->truth, estimate->truth) + age * (1.0 + estimate->frequency);
+    double distance = (last->root_delay + last->peer_delay) / 2 + last->root_dispersion +
+                      last->peer_dispersion + fabs(residual) + rate * fabs(age);
+
+    return fmax(selection->root_dispersion, distance - selection->root_delay / 2);
+}
+
 static void update_reference(Engine *engine, const DisciplineDecision *decision)
 {
     const SelectResult *selection = &engine->selection;
     const Source *best = engine->sources[selection->best];
     bool was_synchronized = engine->reference.synchronized;
+    double rate = dispersion_rate(engine, decision->skew);
     ReferenceUpdate update = {
         .source = best->id,
         .name = best->name,
@@ -168,11 +197,11 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
         .stratum = engine->candidates[selection->best].stratum,
         .leap = selection->leap,
         .root_delay = selection->root_delay,
-        .root_dispersion = selection->root_dispersion,
+        .root_dispersion = sure_dispersion(engine, rate),
         .offset = decision->offset,
         .residual_frequency = decision->residual_frequency,
         .skew = decision->skew,
-        .dispersion_rate = dispersion_rate(engine, decision->skew),
+        .dispersion_rate = rate,
         .local = selection->estimate.time,
         .cooked = selection->estimate.truth,
         .source_count = (uint32_t) selection->combined,
