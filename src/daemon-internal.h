@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
+#include "nts/key-ring.h"
 
 struct Daemon {
     const Options *options;
@@ -23,6 +24,7 @@ struct Daemon {
     KernelClock *clock;
     Exchanges *exchanges;
     Lookup *lookup;
+    KeyRing *keys;
     Engine *engine;
     Bus *bus;
 
@@ -36,6 +38,9 @@ extern const ServiceMethods daemon_service_methods;
 
 /* Reads the configuration again and applies what differs. One with an error changes nothing. */
 CommandResult daemon_reload(Daemon *daemon, CommandReply *reply);
+
+/* Reads the key file again. False: it could not be read, the keys stay. detail may be NULL. */
+bool daemon_rekey(Daemon *daemon, Text *detail);
 
 /* Whether the kernel may be told that the clock is right, and so keep the RTC in time. */
 bool daemon_rtc_sync(const Config *config);

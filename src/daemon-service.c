@@ -9,7 +9,16 @@
 #include "configuration.h"
 #include "core/config/parse-source.h"
 #include "daemon-internal.h"
+#include "key-store.h"
 #include "notify.h"
+
+bool daemon_rekey(Daemon *daemon, Text *detail)
+{
+    bool good = key_store_load(daemon->journal, daemon->config->key_file, daemon->keys, detail);
+
+    engine_on_keys_changed(daemon->engine, kernel_clock_now());
+    return good;
+}
 
 /* Takes config over. */
 static CommandResult reconfigure(Daemon *daemon, Config *config)
@@ -28,6 +37,7 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     daemon->config = config;
     daemon->world.drift_file = config->daemon.drift_file;
     daemon->world.rtc_sync = daemon_rtc_sync(config);
+    (void) daemon_rekey(daemon, NULL);
     return COMMAND_OK;
 }
 
@@ -63,7 +73,7 @@ static CommandResult reload_sources(Daemon *daemon)
 
 static void service_info(void *userdata, ServiceInfo *ret)
 {
-    static const char *const features[] = {"ntp", "ipv6", "dbus", NULL};
+    static const char *const features[] = {"ntp", "ipv6", "dbus", "keys", NULL};
     static const char *const no_files[] = {NULL};
     Daemon *daemon = userdata;
 
@@ -117,6 +127,13 @@ static bool service_ntp(void *userdata, SourceId id, NtpReport *ret)
     return engine_ntp_report(daemon->engine, id, ret);
 }
 
+static bool service_authentication(void *userdata, SourceId id, AuthenticationReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    return engine_authentication_report(daemon->engine, id, ret);
+}
+
 static bool service_explain(void *userdata, SourceId id, Explanation *ret)
 {
     Daemon *daemon = userdata;
@@ -137,6 +154,13 @@ static CommandResult add_source(Daemon *daemon, const Command *command, CommandR
     return COMMAND_INVALID;
 }
 
+static CommandResult rekey(Daemon *daemon, CommandReply *reply)
+{
+    Text detail = TEXT(reply->detail);
+
+    return daemon_rekey(daemon, &detail) ? COMMAND_OK : COMMAND_FAILED;
+}
+
 static CommandResult service_apply(void *userdata, const Command *command, CommandReply *ret)
 {
     Daemon *daemon = userdata;
@@ -148,6 +172,8 @@ static CommandResult service_apply(void *userdata, const Command *command, Comma
         return reload_sources(daemon);
     if (command->kind == COMMAND_ADD_SOURCE)
         return add_source(daemon, command, ret);
+    if (command->kind == COMMAND_REKEY)
+        return rekey(daemon, ret);
     return engine_apply(daemon->engine, command, kernel_clock_now(), ret);
 }
 
@@ -159,6 +185,7 @@ const ServiceMethods daemon_service_methods = {
     .source = service_source,
     .selection = service_selection,
     .ntp = service_ntp,
+    .authentication = service_authentication,
     .explain = service_explain,
     .apply = service_apply,
 };

@@ -21,6 +21,7 @@
 #include "drift-file.h"
 #include "event-log.h"
 #include "hw/rtc-mode.h"
+#include "key-store.h"
 #include "notify.h"
 
 /* Inputs of the network. */
@@ -233,6 +234,7 @@ static int new_engine(Daemon *daemon)
             daemon->config->clock.precision > 0 ? daemon->config->clock.precision : kernel_clock_precision(),
         .drift_frequency = NAN,
         .random = fill_random,
+        .authenticator = key_ring_authenticator(daemon->keys),
         .restarted = daemon->options->restarted,
     };
     char buffer[128];
@@ -320,6 +322,9 @@ static int connect_parts(Daemon *daemon)
         .lookup = daemon->lookup,
         .drift_file = daemon->config->daemon.drift_file,
     };
+    if ((r = key_ring_new(&daemon->keys)) < 0)
+        return r;
+    (void) key_store_load(daemon->journal, daemon->config->key_file, daemon->keys, NULL);
     if ((r = new_engine(daemon)) < 0)
         return r;
     /* Nobody manages a daemon that is about to end. */
@@ -361,6 +366,7 @@ Daemon *daemon_free(Daemon *daemon)
     lookup_free(daemon->lookup);
     exchanges_free(daemon->exchanges);
     engine_free(daemon->engine);
+    key_ring_free(daemon->keys);
     kernel_clock_free(daemon->clock);
     sd_event_unref(daemon->event);
     config_free(daemon->config);

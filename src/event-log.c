@@ -246,6 +246,21 @@ static void text_not_added(const Event *event, const char *drift_file, Text *tex
     text_append(text, event->result == COMMAND_EXISTS ? "in use" : command_result_text(event->result));
 }
 
+static void text_key_missing(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "Key %u is missing: not asking source ", event->key);
+    append_source(text, event);
+}
+
+static void text_key_weak(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "Key %u is too short, it has %.0f bits: used by source ", event->key,
+                       event->value);
+    append_source(text, event);
+}
+
 static const struct {
     TextWriter write;
     LogLevel level;
@@ -275,6 +290,8 @@ static const struct {
     [EVENT_DRIFT_LOADED] = {text_drift, LOG_LEVEL_INFO, "e7e98394d3ab4d0883357befc1e987c0"},
     [EVENT_INITIAL_OFFSET] = {text_initial, LOG_LEVEL_WARNING, "11c1b0317011491bb27ad82852327c05"},
     [EVENT_SOURCE_NOT_ADDED] = {text_not_added, LOG_LEVEL_WARNING, "eb287585ef864e299505aecb57994921"},
+    [EVENT_KEY_MISSING] = {text_key_missing, LOG_LEVEL_WARNING, "732b3e969aac40ba941ec51bdeeaa788"},
+    [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},
 };
 
 bool event_text(const Event *event, const char *drift_file, Text *text)
@@ -330,7 +347,10 @@ void event_log(Journal *journal, const Event *event, const char *drift_file)
         add_field(&fields, "TIMEBALL_REASON", clock_reason_name(event->reason));
     if (event->kind == EVENT_SOURCE_NOT_ADDED)
         add_field(&fields, "TIMEBALL_RESULT", command_result_name(event->result));
-    if (event->value != 0 && isfinite(event->value)) {
+    if (event->key != 0) {
+        text_append_format(&number, "%u", event->key);
+        add_field(&fields, "TIMEBALL_KEY", offset);
+    } else if (event->value != 0 && isfinite(event->value)) {
         text_append_format(&number, "%.9f", event->value);
         add_field(&fields, "TIMEBALL_OFFSET", offset);
     }

@@ -58,12 +58,13 @@ struct Bus {
         SourceView source;
         NtpView ntp;
         SelectionView selection;
+        AuthenticationView authentication;
     } view;
 };
 
 /* --- objects: root-objects.c, source-objects.c. The vtables belong to the connection. --- */
 extern const sd_bus_vtable manager_vtable[], clock_vtable[], sources_vtable[];
-extern const sd_bus_vtable source_vtable[], ntp_vtable[], selection_vtable[];
+extern const sd_bus_vtable source_vtable[], ntp_vtable[], selection_vtable[], authentication_vtable[];
 int root_objects_add(Bus *bus) must_check_;
 int source_objects_add(Bus *bus) must_check_;
 void sources_view(Bus *bus, SourcesView *ret);

@@ -65,6 +65,8 @@ static void publish_source(Bus *bus, ExportedSource *source)
         if (source->dirty)
             property_emit_invalidated(bus->connection, source->path, BUS_INTERFACE_NTP, ntp_vtable);
         property_emit_invalidated(bus->connection, source->path, BUS_INTERFACE_SELECTION, selection_vtable);
+        property_emit_invalidated(bus->connection, source->path, BUS_INTERFACE_AUTHENTICATION,
+                                  authentication_vtable);
     }
     source->published = view;
     source->dirty = false;
@@ -158,6 +160,8 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_SOURCE_REPLACED:
     case EVENT_RESOLVE_FAILED:
     case EVENT_KISS_RATE:
+    case EVENT_KEY_MISSING:
+    case EVENT_KEY_WEAK:
     case EVENT_STATE_CHANGED: mark_source(bus, event->source); break;
     case EVENT_STEPPED: emit_jump(bus, "Stepped", event->value); break;
     case EVENT_DISRUPTED: emit_jump(bus, "Disrupted", event->value); break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 
-/* /org/timeball1/source/NAME: the interfaces Source, NTP and Selection. As in root-objects.c, the view is
- * filled when sd-bus looks the object up. */
+/* /org/timeball1/source/NAME: the interfaces Source, NTP, Selection and Authentication. As in root-objects.c,
+ * the view is filled when sd-bus looks the object up. */
 
 #include <assert.h>
 #include <errno.h>
@@ -331,6 +331,21 @@ const sd_bus_vtable selection_vtable[] = {
 };
 #undef P
 
+/* --- Authentication --- */
+
+#define P(name, type, get, member)                                                                           \
+    SD_BUS_PROPERTY(name, type, get, offsetof(AuthenticationView, member), INVALIDATES)
+const sd_bus_vtable authentication_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    P("Mode", "s", NULL, mode),
+    P("KeyID", "u", NULL, key),
+    P("KeyAvailable", "b", NULL, key_available),
+    P("KeyType", "s", NULL, key_type),
+    P("KeyLength", "u", NULL, key_length),
+    SD_BUS_VTABLE_END,
+};
+#undef P
+
 /* --- Looking up. A source that is being removed answers no queries any more, but still has its interfaces
  * until InterfacesRemoved has told of them; its view then is what was published last. --- */
 
@@ -382,6 +397,21 @@ static int find_selection(unused_ sd_bus *connection, const char *path, unused_ 
     return 1;
 }
 
+static int find_authentication(unused_ sd_bus *connection, const char *path, unused_ const char *interface,
+                               void *userdata, void **ret, unused_ sd_bus_error *error)
+{
+    Bus *bus = userdata;
+    ExportedSource *source = exported_source_by_path(bus, path);
+
+    if (!source)
+        return 0;
+    bus->view.authentication.bus = bus;
+    if (!authentication_view(&bus->service, source->id, &bus->view.authentication))
+        bus->view.authentication = (AuthenticationView) {.bus = bus, .mode = "", .key_type = ""};
+    *ret = &bus->view.authentication;
+    return 1;
+}
+
 static int enumerate(unused_ sd_bus *connection, unused_ const char *prefix, void *userdata, char ***ret,
                      unused_ sd_bus_error *error)
 {
@@ -411,6 +441,7 @@ int source_objects_add(Bus *bus)
         {BUS_INTERFACE_SOURCE, source_vtable, find_source},
         {BUS_INTERFACE_NTP, ntp_vtable, find_ntp},
         {BUS_INTERFACE_SELECTION, selection_vtable, find_selection},
+        {BUS_INTERFACE_AUTHENTICATION, authentication_vtable, find_authentication},
     };
 
     for (size_t i = 0; i < ELEMENTS(interfaces); i++) {

@@ -215,3 +215,20 @@ bool selection_view(const Service *service, SourceId id, SelectionView *ret)
     };
     return true;
 }
+
+bool authentication_view(const Service *service, SourceId id, AuthenticationView *ret)
+{
+    AuthenticationReport authentication;
+
+    if (!service->methods->authentication(service->userdata, id, &authentication))
+        return false;
+    *ret = (AuthenticationView) {
+        .bus = ret->bus,
+        .mode = authentication_mode_name(&authentication),
+        .key_type = key_type_name(authentication.info.type),
+        .key_available = authentication.has_key,
+        .key = authentication.key,
+        .key_length = authentication.info.bits,
+    };
+    return true;
+}

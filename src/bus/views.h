@@ -84,6 +84,13 @@ typedef struct SelectionView {
     double sample_age, score, low_limit, high_limit, root_distance;
 } SelectionView;
 
+typedef struct AuthenticationView {
+    Bus *bus;
+    const char *mode, *key_type;
+    int key_available;
+    uint32_t key, key_length;
+} AuthenticationView;
+
 void manager_view(const Service *service, ManagerView *ret);
 void clock_view(const Service *service, ClockView *ret);
 
@@ -91,6 +98,7 @@ void clock_view(const Service *service, ClockView *ret);
 bool source_view(const Service *service, SourceId id, SourceView *ret);
 bool ntp_view(const Service *service, SourceId id, NtpView *ret);
 bool selection_view(const Service *service, SourceId id, SelectionView *ret);
+bool authentication_view(const Service *service, SourceId id, AuthenticationView *ret);
 
 /* The object path of a source of that name; false when it would be too long. */
 bool source_path(const char *name, char ret[static SOURCE_PATH_MAX]);

@@ -105,7 +105,6 @@ static void apply_select_options(Engine *engine, Source *source, const Command *
     options->prefer = mask->prefer ? value->prefer : options->prefer;
     options->trust = mask->trust ? value->trust : options->trust;
     options->require = mask->require ? value->require : options->require;
-    source->select = *options;
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
 }
 
@@ -195,6 +194,7 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
     case COMMAND_ADD_SOURCE:
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
+    case COMMAND_REKEY:
     case COMMAND_KIND_COUNT: break;
     }
     return COMMAND_NOT_ENABLED;

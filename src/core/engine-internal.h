@@ -7,6 +7,7 @@
  *   engine.c          entrances: timer, packets, what the world answers; deadline
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
  *   engine-poll.c     requests and answers of one source
+ *   engine-keys.c     the keys of sources
  *   engine-select.c   selection, and what it tells
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
@@ -30,6 +31,13 @@
 /* Standard deviations of offset and frequency that the bound of the error allows for. */
 #define ENGINE_BOUND_SIGMAS 3.0
 
+/* What was told of a source's key. */
+typedef enum KeyNews {
+    KEY_NEWS_NONE = 0, /* there is nothing to tell */
+    KEY_NEWS_MISSING,
+    KEY_NEWS_WEAK,
+} KeyNews;
+
 typedef struct Source {
     SourceId id;
     char name[SOURCE_NAME_MAX]; /* unique */
@@ -50,6 +58,7 @@ typedef struct Source {
         bool replacing;    /* of a source that has an address, but a bad one */
     } lookup;
 
+    KeyNews key_news;
     Client client;
     Poll poll;
     MonoTime poll_deadline;     /* next request; unset: offline or unresolved */
@@ -145,6 +154,9 @@ void source_poll_due(Engine *engine, Source *source);
 void source_exchange_due(Engine *engine, Source *source);
 void source_schedule(Engine *engine, Source *source, double seconds);
 void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
+
+/* engine-keys.c */
+bool source_has_key(Engine *engine, Source *source);
 
 /* engine-leap.c */
 bool engine_is_near_leap(const Engine *engine, CookedTime time);

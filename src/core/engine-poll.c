@@ -112,18 +112,31 @@ static void begin_poll_burst(Source *source)
         poll_burst(&source->poll, 1, rise >= 2 ? BURST_MAX : 1 << rise);
 }
 
-static void send_request(Engine *engine, Source *source)
+/* False: it cannot be asked, for want of its key. */
+static bool send_request(Engine *engine, Source *source)
 {
-    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
     ExchangeId exchange = {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
-    uint64_t secret = 0;
+    ClientRequest request = {
+        .config = &source->config,
+        .authenticator = &engine->setup.authenticator,
+        .exchange = exchange,
+        .poll = source->poll.poll,
+    };
+    uint8_t bytes[CLIENT_REQUEST_MAX];
 
-    engine->setup.random(engine->setup.random_userdata, &secret, sizeof(secret));
+    engine->setup.random(engine->setup.random_userdata, &request.secret, sizeof(request.secret));
+    size_t length = source_has_key(engine, source) ? client_request(&source->client, &request, bytes) : 0;
+    if (length == 0)
+        return false;
+
+    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
     action->send.exchange = exchange;
     action->send.remote = source->remote;
     action->send.local = source->remote.address.family == IP_V4 ? engine->config->net.acquisition_v4
                                                                 : engine->config->net.acquisition_v6;
-    client_request(&source->client, exchange, secret, source->poll.poll, action->send.request);
+    action->send.length = (uint16_t) length;
+    memcpy(action->send.request, bytes, length);
+    return true;
 }
 
 void source_poll_due(Engine *engine, Source *source)
@@ -136,13 +149,18 @@ void source_poll_due(Engine *engine, Source *source)
         return;
     }
     begin_poll_burst(source);
-    send_request(engine, source);
     source->attempts++;
     source->last_request = engine->now.mono;
-    source->exchange_deadline =
-        mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
     poll_on_sent(&source->poll);
-    source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)));
+    if (send_request(engine, source)) {
+        source->exchange_deadline =
+            mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
+    } else {
+        miss(engine, source);
+        engine_select(engine);
+    }
+    if (!engine->ended)
+        source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)));
 }
 
 /* The answer may have changed the interval, or ended the burst: the next request counts from the last one. */
@@ -187,6 +205,7 @@ static ClientContext context_of(const Engine *engine, const Source *source)
     return (ClientContext) {
         .config = &source->config,
         .stats = source->stats,
+        .authenticator = &engine->setup.authenticator,
         .remote = source->remote,
         .precision = engine->setup.precision,
         .frequency = engine->clock.model_frequency,

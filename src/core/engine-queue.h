@@ -8,7 +8,7 @@
 #include "base/macros.h"
 #include "core/api/action.h"
 #include "core/api/event.h"
-#include "core/ntp/packet.h"
+#include "core/ntp/client.h"
 
 /* An Action without what can be filled in when it is fetched, which is most of its size. */
 typedef struct QueuedAction {
@@ -18,7 +18,8 @@ typedef struct QueuedAction {
             ExchangeId exchange;
             IpEndpoint remote;
             IpAddress local;
-            uint8_t request[NTP_HEADER_SIZE];
+            uint16_t length;
+            uint8_t request[CLIENT_REQUEST_MAX];
         } send;
         ExchangeId close;
         SourceId resolve;

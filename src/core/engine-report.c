@@ -145,6 +145,7 @@ bool engine_selection_report(const Engine *engine, SourceId id, Now now, Selecti
     *ret = (SelectionReport) {
         .id = source->id,
         .state = source->outcome.state,
+        .authenticated = source->config.key != 0,
         .configured = source->config.select,
         .effective = source->select,
         .since_sample = mono_is_set(source->last_good) ? mono_diff(now.mono, source->last_good) : -1,
@@ -172,6 +173,17 @@ bool engine_ntp_report(const Engine *engine, SourceId id, NtpReport *ret)
     return true;
 }
 
+bool engine_authentication_report(const Engine *engine, SourceId id, AuthenticationReport *ret)
+{
+    const Source *source = engine_find(engine, id);
+
+    if (!source)
+        return false;
+    *ret = (AuthenticationReport) {.key = source->config.key};
+    ret->has_key = authenticator_find(&engine->setup.authenticator, ret->key, &ret->info);
+    return true;
+}
+
 bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret)
 {
     const Source *source = engine_find(engine, id);
@@ -188,5 +200,6 @@ bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret
         .majority_high = engine->selection.majority_high,
     };
     return engine_source_report(engine, id, now, &ret->source) &&
+           engine_authentication_report(engine, id, &ret->authentication) &&
            engine_selection_report(engine, id, now, &ret->selection);
 }

@@ -25,6 +25,39 @@ uint32_t source_samples_needed(const Source *source)
     return (uint32_t) CLAMP(source->config.max_samples, 1, SAMPLES_NEEDED);
 }
 
+/* --- options --- */
+
+static bool counts_for_authentication(const Source *source, bool authenticated)
+{
+    return !source->config.select.noselect && (source->config.key != 0) == authenticated;
+}
+
+static bool any_counts(const Engine *engine, bool authenticated)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        if (counts_for_authentication(engine->sources[i], authenticated))
+            return true;
+    return false;
+}
+
+/* authselectmode: what authentication, here and elsewhere, adds to the options that were configured. */
+static void derive_options(Engine *engine)
+{
+    AuthSelectMode mode = engine->config->selection.auth_mode;
+    bool with = any_counts(engine, true), without = any_counts(engine, false);
+    bool only = mode == AUTH_SELECT_REQUIRE || (mode == AUTH_SELECT_PREFER && with);
+    bool confirm = mode == AUTH_SELECT_MIX && with && without;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        source->select = source->config.select;
+        if (only && source->config.key == 0)
+            source->select.noselect = true;
+        if (confirm && counts_for_authentication(source, true))
+            source->select.trust = source->select.require = true;
+    }
+}
+
 /* --- candidates --- */
 
 static bool may_still_start(const Source *source)
@@ -204,6 +237,7 @@ void engine_select(Engine *engine)
 
     if (engine->step_pending || engine->ended)
         return;
+    derive_options(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
     select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,

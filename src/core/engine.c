@@ -215,8 +215,8 @@ static void fill_in_request(const QueuedAction *queued, Action *ret)
     ret->send.exchange = queued->send.exchange;
     ret->send.remote = queued->send.remote;
     ret->send.local = queued->send.local;
-    ret->send.length = NTP_HEADER_SIZE;
-    memcpy(ret->send.bytes, queued->send.request, NTP_HEADER_SIZE);
+    ret->send.length = queued->send.length;
+    memcpy(ret->send.bytes, queued->send.request, queued->send.length);
 }
 
 static void fill_in_lookup(const Source *source, Action *ret)

@@ -13,6 +13,7 @@
 #include "core/api/command.h"
 #include "core/api/event.h"
 #include "core/config/config.h"
+#include "core/ntp/authenticator.h"
 
 typedef struct Engine Engine;
 
@@ -35,7 +36,8 @@ typedef struct EngineSetup {
      * simulator a seeded generator. */
     void (*random)(void *userdata, void *buffer, size_t size);
     void *random_userdata;
-    bool restarted; /* -R: no stepping by makestep's positive limit */
+    Authenticator authenticator; /* who has the keys; without functions: nobody */
+    bool restarted;              /* -R: no stepping by makestep's positive limit */
 } EngineSetup;
 
 /* Takes a copy of config. */
@@ -46,6 +48,9 @@ DEFINE_CLEANUP(Engine, engine_free);
 /* Applies the difference between the present configuration and this one: untouched sources keep all they
  * have. */
 int engine_reconfigure(Engine *engine, const Config *config, Now now) must_check_;
+
+/* The keys behind the authenticator are others now. */
+void engine_on_keys_changed(Engine *engine, Now now);
 
 /* A deadline has come (calling too early or too late is harmless). */
 void engine_on_timer(Engine *engine, Now now);
@@ -86,8 +91,8 @@ void engine_on_interference(Engine *engine, double frequency, Now now);
  * actions once more, then free. */
 void engine_stop(Engine *engine, Now now);
 
-/* All commands but RELOAD and RELOAD_SOURCES, which are the daemon's, and ADD_SOURCE, whose text the daemon
- * has read by the parser first (engine_add_source()): COMMAND_NOT_ENABLED for these three. */
+/* All commands but RELOAD, RELOAD_SOURCES and REKEY, which are the daemon's, and ADD_SOURCE, whose text the
+ * daemon has read by the parser first (engine_add_source()): COMMAND_NOT_ENABLED for these four. */
 CommandResult engine_apply(Engine *engine, const Command *command, Now now, CommandReply *ret);
 
 /* ADD_SOURCE. ret may be NULL. */
@@ -104,4 +109,5 @@ size_t engine_sources(const Engine *engine, SourceId *ret, size_t max);
 bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceReport *ret);
 bool engine_selection_report(const Engine *engine, SourceId id, Now now, SelectionReport *ret);
 bool engine_ntp_report(const Engine *engine, SourceId id, NtpReport *ret);
+bool engine_authentication_report(const Engine *engine, SourceId id, AuthenticationReport *ret);
 bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret);

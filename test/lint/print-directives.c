@@ -28,10 +28,12 @@ static bool read_number(const ValueField *field, const void *base, double *ret)
     case VALUE_INT32:
     case VALUE_POLL: *ret = *(const int32_t *) at; return true;
     case VALUE_UINT16: *ret = *(const uint16_t *) at; return true;
+    case VALUE_UINT32: *ret = *(const uint32_t *) at; return true;
     case VALUE_UINT8: *ret = *(const uint8_t *) at; return true;
     case VALUE_DOUBLE: *ret = *(const double *) at / (field->scale > 0 ? field->scale : 1); return true;
     case VALUE_NONE:
     case VALUE_FLAG:
+    case VALUE_CHOICE:
     case VALUE_TEXT:
     case VALUE_STRING:
     case VALUE_IPV4:

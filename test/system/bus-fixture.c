@@ -150,6 +150,17 @@ static bool on_ntp(void *userdata, SourceId id, NtpReport *ret)
     return source;
 }
 
+static bool on_authentication(void *userdata, SourceId id, AuthenticationReport *ret)
+{
+    const SourceReport *source = find_id(userdata, id);
+
+    if (source)
+        *ret = (AuthenticationReport) {.key = 5,
+                                       .has_key = true,
+                                       .info = {.type = KEY_TYPE_AES128, .bits = 128, .mac_length = 16}};
+    return source;
+}
+
 static bool on_explain(void *userdata, SourceId id, Explanation *ret)
 {
     const SourceReport *source = find_id(userdata, id);
@@ -242,6 +253,7 @@ static const ServiceMethods methods = {
     .source = on_source,
     .selection = on_selection,
     .ntp = on_ntp,
+    .authentication = on_authentication,
     .explain = on_explain,
     .apply = on_apply,
 };

@@ -27,12 +27,25 @@ typedef struct Setup {
     uint8_t bytes[NTP_HEADER_SIZE + 64];
 } Setup;
 
+static const Authenticator NO_KEYS;
+
+/* A request without a MAC. */
+static void request_of(Client *client, ExchangeId exchange, uint64_t secret, uint8_t *ret)
+{
+    SourceConfig config = source_config_default(SOURCE_SERVER, "192.0.2.1");
+    ClientRequest request = {&config, &NO_KEYS, exchange, secret, 6};
+    uint8_t bytes[CLIENT_REQUEST_MAX];
+
+    assert_int_equal(client_request(client, &request, bytes), NTP_HEADER_SIZE);
+    memcpy(ret, bytes, NTP_HEADER_SIZE);
+}
+
 static void ask(Setup *s, ExchangeId exchange, uint64_t secret)
 {
     uint8_t request[NTP_HEADER_SIZE];
     NtpPacket read;
 
-    client_request(&s->client, exchange, secret, 6, request);
+    request_of(&s->client, exchange, secret, request);
     assert_true(ntp_packet_parse(request, sizeof(request), &read));
     assert_true(client_on_sent(&s->client, exchange, (LocalTime) {SENT_NS}, TIMESTAMP_KERNEL,
                                (IpAddress) {IP_V4, {192, 0, 2, 99}, 0}));
@@ -100,7 +113,7 @@ static void test_request(void **state)
 
     (void) state;
     client_reset(&client);
-    client_request(&client, OPEN, SECRET, 6, request);
+    request_of(&client, OPEN, SECRET, request);
     assert_true(ntp_packet_parse(request, sizeof(request), &packet));
     assert_int_equal(packet.leap, 0);
     assert_int_equal(packet.version, 4);
@@ -111,7 +124,7 @@ static void test_request(void **state)
     assert_int_equal(packet.reference_id, 0);
     assert_true(packet.reference.value == 0 && packet.origin.value == 0 && packet.receive.value == 0);
     assert_true(packet.transmit.value == SECRET);
-    client_request(&client, OPEN, 0, 6, request);
+    request_of(&client, OPEN, 0, request);
     assert_true(ntp_packet_parse(request, sizeof(request), &packet));
     assert_true(packet.transmit.value != 0);
 }
@@ -469,7 +482,7 @@ static void test_late_transmit_timestamp(void **state)
 
     (void) state;
     setup(&s);
-    client_request(&s.client, OPEN, SECRET, 6, s.bytes);
+    request_of(&s.client, OPEN, SECRET, s.bytes);
     LocalTime daemon = {SENT_NS}, kernel = {SENT_NS + 20000}, absurd = {SENT_NS + 2 * NSEC_PER_SEC};
     assert_int_equal(deliver(&s).verdict, PACKET_UNEXPECTED); /* not sent yet */
     assert_true(client_on_sent(&s.client, OPEN, daemon, TIMESTAMP_DAEMON, none));

@@ -72,6 +72,10 @@ static void test_texts(void **state)
         {{EVENT_DISRUPTED, .value = -11}, "Backward time jump detected!"},
         {{EVENT_DRIFT_LOADED, .value = 12.5e-6, .limit = 0.1e-6},
          "Frequency -12.500 +/- 0.100 ppm read from " FILENAME},
+        {{EVENT_KEY_MISSING, .name = NAME, .address = IPV4(1), .key = UINT32_MAX},
+         "Key 4294967295 is missing: not asking source 192.0.2.1 (" NAME ")"},
+        {{EVENT_KEY_WEAK, .name = NAME, .key = 7, .value = 72},
+         "Key 7 is too short, it has 72 bits: used by source " NAME},
         {{EVENT_CLOCK_UPDATED}, ""},
     };
 

@@ -8,12 +8,13 @@
 #define BUS_ROOT_PATH     "/org/timeball1"
 #define BUS_SOURCE_PREFIX "/org/timeball1/source" /* + '/' + sd_bus_path_encode() of the source's name */
 
-#define BUS_INTERFACE_MANAGER   "org.timeball1.Manager"
-#define BUS_INTERFACE_CLOCK     "org.timeball1.Clock"
-#define BUS_INTERFACE_SOURCES   "org.timeball1.Sources"
-#define BUS_INTERFACE_SOURCE    "org.timeball1.Source"
-#define BUS_INTERFACE_NTP       "org.timeball1.NTP"
-#define BUS_INTERFACE_SELECTION "org.timeball1.Selection"
+#define BUS_INTERFACE_AUTHENTICATION "org.timeball1.Authentication"
+#define BUS_INTERFACE_MANAGER        "org.timeball1.Manager"
+#define BUS_INTERFACE_CLOCK          "org.timeball1.Clock"
+#define BUS_INTERFACE_SOURCES        "org.timeball1.Sources"
+#define BUS_INTERFACE_SOURCE         "org.timeball1.Source"
+#define BUS_INTERFACE_NTP            "org.timeball1.NTP"
+#define BUS_INTERFACE_SELECTION      "org.timeball1.Selection"
 
 /* One for each CommandResult but COMMAND_OK. */
 #define BUS_ERROR_FAILED           "org.timeball1.Error.Failed"

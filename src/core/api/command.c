@@ -34,6 +34,7 @@ static const CommandInfo commands[] = {
     [COMMAND_RELOAD] = {"reload", ACTION_RELOAD},
     [COMMAND_RELOAD_SOURCES] = {"reload sources", ACTION_RELOAD},
     [COMMAND_DUMP] = {"dump", ACTION_MANAGE_DAEMON},
+    [COMMAND_REKEY] = {"rekey", ACTION_MANAGE_DAEMON},
 };
 static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT, "one row for each member");
 
@@ -184,7 +185,8 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_MAKE_STEP:
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
-    case COMMAND_DUMP: return COMMAND_OK;
+    case COMMAND_DUMP:
+    case COMMAND_REKEY: return COMMAND_OK;
     case COMMAND_KIND_COUNT: break;
     }
     return refuse(ret, COMMAND_INVALID, "there is no such command");

@@ -26,7 +26,8 @@ typedef enum CommandKind {
     COMMAND_SET_MAX_UPDATE_SKEW,
     COMMAND_RELOAD,
     COMMAND_RELOAD_SOURCES,
-    COMMAND_DUMP, /* write the state files now */
+    COMMAND_DUMP,  /* write the state files now */
+    COMMAND_REKEY, /* read the key file again */
     COMMAND_KIND_COUNT,
 } CommandKind;
 

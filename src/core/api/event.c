@@ -33,6 +33,8 @@ static const char *const event_names[] = {
     [EVENT_DRIFT_LOADED] = "drift-loaded",
     [EVENT_INITIAL_OFFSET] = "initial-offset",
     [EVENT_SOURCE_NOT_ADDED] = "source-not-added",
+    [EVENT_KEY_MISSING] = "key-missing",
+    [EVENT_KEY_WEAK] = "key-weak",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

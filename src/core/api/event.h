@@ -35,6 +35,8 @@ typedef enum EventKind {
     EVENT_DRIFT_LOADED,      /* value: frequency, limit: skew */
     EVENT_INITIAL_OFFSET,    /* -q, -Q: value; stepped tells which */
     EVENT_SOURCE_NOT_ADDED,  /* reload: name, result */
+    EVENT_KEY_MISSING,       /* key: not in the key file, so the source is not asked */
+    EVENT_KEY_WEAK,          /* key, value: bits of it */
     EVENT_KIND_COUNT,
 } EventKind;
 
@@ -49,6 +51,7 @@ typedef struct Event {
     LeapStatus leap;
     double value, limit;
     uint32_t agreeing, candidates;
+    uint32_t key; /* identifier; 0: none */
     bool fatal, stepped;
 } Event;
 

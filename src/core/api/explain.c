@@ -87,6 +87,9 @@ static void explain_missing(const Explanation *e, Text *text)
         text_append(text, "It is offline.");
     else if (source->resolving)
         text_append(text, "Its name has no address yet.");
+    else if (e->authentication.key != 0 && !e->authentication.has_key)
+        text_append_format(text, "It is not asked: its key %u is not in the key file.",
+                           e->authentication.key);
     else if (source->samples == 0)
         text_append(text, source->last_receive.ns == TIME_UNSET ? "It has not answered yet."
                                                                 : "No answer of it could be used yet.");

@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/instant.h"
+#include "core/api/authentication.h"
 #include "core/api/verdict.h"
 
 /* Longest name of a source as configured, with '#N' and terminator (a DNS name has at most 253 characters).
@@ -131,6 +132,7 @@ typedef struct ActivityReport {
 typedef struct Explanation {
     SourceReport source;
     SelectionReport selection;
+    AuthenticationReport authentication;
     PacketVerdict last_verdict;
     double limit; /* what was compared against (maxdistance, maxjitter, samples needed...); NaN: nothing */
     double value; /* what was compared; NaN: nothing */

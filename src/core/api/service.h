@@ -28,6 +28,7 @@ typedef struct ServiceMethods {
     bool (*source)(void *userdata, SourceId id, SourceReport *ret);
     bool (*selection)(void *userdata, SourceId id, SelectionReport *ret);
     bool (*ntp)(void *userdata, SourceId id, NtpReport *ret);
+    bool (*authentication)(void *userdata, SourceId id, AuthenticationReport *ret);
     bool (*explain)(void *userdata, SourceId id, Explanation *ret);
     CommandResult (*apply)(void *userdata, const Command *command, CommandReply *ret);
 } ServiceMethods;

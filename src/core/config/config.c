@@ -21,6 +21,7 @@ static const Config CONFIG_DEFAULT = {
             .min_stratum = 0,
             .max_stratum = 15,
             .min_sources = 1,
+            .auth_mode = AUTH_SELECT_MIX,
         },
     .clock =
         {
@@ -70,6 +71,7 @@ Config *config_free(Config *config)
     if (!config)
         return NULL;
     free(config->sources);
+    free(config->key_file);
     free(config->daemon.drift_file);
     free(config->daemon.pid_file);
     free(config->daemon.user);
@@ -171,6 +173,9 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = copy_strings(from->files, &to->files);
     if (r < 0)
         return r;
+    r = config_set_string(&to->key_file, from->key_file);
+    if (r < 0)
+        return r;
     r = config_set_string(&to->daemon.drift_file, from->daemon.drift_file);
     if (r < 0)
         return r;
@@ -192,6 +197,7 @@ int config_copy(const Config *config, Config **ret)
     copy->sources = NULL;
     copy->source_count = 0;
     copy->source_dirs = copy->files = NULL;
+    copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
 
     r = copy_heap_parts(config, copy);

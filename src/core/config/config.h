@@ -37,8 +37,18 @@ typedef struct SourceConfig {
     int32_t poll_target;              /* samples; 8 */
     int32_t min_stratum;              /* 0..15 */
     int32_t max_sources;              /* of a pool, 1..16; 4 */
+    uint32_t key;                     /* its identifier; 0: no authentication */
+    int32_t version;                  /* of NTP, 1..4; 0: the one that suits the key */
     char origin[64]; /* base name of the .sources file that it came from; "": the configuration itself */
 } SourceConfig;
+
+/* What authentication counts in selection: authselectmode. */
+typedef enum AuthSelectMode {
+    AUTH_SELECT_REQUIRE = 0, /* nothing else is selected */
+    AUTH_SELECT_PREFER,      /* the same, as soon as there is one with authentication */
+    AUTH_SELECT_MIX,         /* sources with authentication are to confirm the others */
+    AUTH_SELECT_IGNORE,
+} AuthSelectMode;
 
 typedef struct SelectionConfig {
     double combine_limit;             /* 3 */
@@ -48,6 +58,7 @@ typedef struct SelectionConfig {
     double stratum_weight;            /* s; 1e-3 */
     int32_t min_stratum, max_stratum; /* 0, 15 */
     int32_t min_sources;              /* 1 */
+    AuthSelectMode auth_mode;         /* mix */
 } SelectionConfig;
 
 typedef struct ClockConfig {
@@ -92,6 +103,7 @@ typedef struct Config {
     ClockConfig clock;
     NetConfig net;
     DaemonConfig daemon;
+    char *key_file;                   /* owned; NULL: none */
     int32_t min_samples, max_samples; /* 1..64; for sources that do not say */
     char **source_dirs; /* of each sourcedir line its directories, with spaces between them; NULL-terminated
                            or NULL */

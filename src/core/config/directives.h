@@ -25,6 +25,8 @@ typedef enum ValueType {
     VALUE_INT32,
     VALUE_UINT16,
     VALUE_UINT8,
+    VALUE_UINT32,
+    VALUE_CHOICE, /* an enumeration; its words, in order, are the field's choices */
     VALUE_DOUBLE,
     VALUE_POLL,   /* int32_t; like an integer, with chrony's own rule outside of the range */
     VALUE_TEXT,   /* char[max + 1] */
@@ -40,7 +42,8 @@ typedef struct ValueField {
     bool clamp_low;  /* below min: min is used, with a warning; else an error */
     bool clamp_high;
     double min, max;
-    double scale; /* to the unit of the Config; 0: 1 */
+    double scale;        /* to the unit of the Config; 0: 1 */
+    const char *choices; /* "first|second|third" */
 } ValueField;
 
 /* Which shape the arguments have. */

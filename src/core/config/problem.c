@@ -33,6 +33,7 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_RAISED_TO_MINPOLL] = {"raised-to-minpoll",
                                    "maxpoll %w is less than minpoll; %u is used instead"},
     [PROBLEM_TOO_LONG] = {"too-long", "%w is too long: at most %M bytes"},
+    [PROBLEM_NOT_A_CHOICE] = {"not-a-choice", "%w is not one of: %e"},
     [PROBLEM_NOT_AN_ADDRESS] = {"not-an-address", "%w is not an IPv4 or IPv6 address"},
     [PROBLEM_INVALID_NAME] = {"invalid-name", "%w is neither a host name nor an address"},
     [PROBLEM_WRONG_FAMILY] = {"wrong-family",

@@ -30,6 +30,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_CLAMPED,           /* out of range, `used` is taken instead */
     PROBLEM_RAISED_TO_MINPOLL, /* maxpoll below minpoll, which is `used` */
     PROBLEM_TOO_LONG,          /* a word of more than `max` bytes */
+    PROBLEM_NOT_A_CHOICE,      /* none of the words `expected` */
     PROBLEM_NOT_AN_ADDRESS,
     PROBLEM_INVALID_NAME, /* neither a host name nor an address */
     PROBLEM_WRONG_FAMILY, /* ipv4 or ipv6, and an address of the other one */

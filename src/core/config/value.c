@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "core/config/config.h"
+
+static_assert(sizeof(AuthSelectMode) == sizeof(uint32_t), "VALUE_CHOICE");
 
 ConfigProblem statement_problem(const Statement *statement, ConfigProblemKind kind, size_t i)
 {
@@ -128,9 +131,11 @@ static void store_number(const ValueField *field, double value, void *target)
     case VALUE_POLL: *(int32_t *) target = (int32_t) value; break;
     case VALUE_UINT16: *(uint16_t *) target = (uint16_t) value; break;
     case VALUE_UINT8: *(uint8_t *) target = (uint8_t) value; break;
+    case VALUE_UINT32: *(uint32_t *) target = (uint32_t) value; break;
     case VALUE_DOUBLE: *(double *) target = field->scale > 0 ? value * field->scale : value; break;
     case VALUE_NONE:
     case VALUE_FLAG:
+    case VALUE_CHOICE:
     case VALUE_TEXT:
     case VALUE_STRING:
     case VALUE_IPV4:
@@ -152,6 +157,26 @@ static void store_text(Statement *statement, const ValueField *field, size_t i, 
     statement_report(statement, &problem);
 }
 
+/* The enumeration's number of the word, whatever its case. */
+static void store_choice(Statement *statement, const ValueField *field, size_t i, uint32_t *target)
+{
+    const char *word = statement->words->list[i].text;
+    size_t length = strlen(word);
+    uint32_t number = 0;
+
+    for (const char *choice = field->choices; *choice; number++) {
+        size_t n = strcspn(choice, "|");
+        if (n == length && strncasecmp(choice, word, n) == 0) {
+            *target = number;
+            return;
+        }
+        choice += n + (choice[n] == '|');
+    }
+    ConfigProblem problem = statement_problem(statement, PROBLEM_NOT_A_CHOICE, i);
+    problem.expected = field->choices;
+    statement_report(statement, &problem);
+}
+
 int value_store(Statement *statement, const ValueField *field, size_t i, void *base)
 {
     void *target = (char *) base + field->offset;
@@ -166,10 +191,12 @@ int value_store(Statement *statement, const ValueField *field, size_t i, void *b
     case VALUE_POLL:
     case VALUE_UINT16:
     case VALUE_UINT8:
+    case VALUE_UINT32:
     case VALUE_DOUBLE:
         if (read_number(statement, field, i, &value))
             store_number(field, value, target);
         break;
+    case VALUE_CHOICE: store_choice(statement, field, i, target); break;
     case VALUE_TEXT: store_text(statement, field, i, target); break;
     case VALUE_STRING: return config_set_string(target, statement->words->list[i].text);
     }
@@ -188,6 +215,8 @@ bool value_equal(const ValueField *field, const void *a, const void *b)
     case VALUE_INT32:
     case VALUE_POLL: return *(const int32_t *) x == *(const int32_t *) y;
     case VALUE_UINT16: return *(const uint16_t *) x == *(const uint16_t *) y;
+    case VALUE_CHOICE:
+    case VALUE_UINT32: return *(const uint32_t *) x == *(const uint32_t *) y;
     case VALUE_UINT8: return *(const uint8_t *) x == *(const uint8_t *) y;
     case VALUE_DOUBLE: return *(const double *) x == *(const double *) y;
     case VALUE_TEXT: return text_equal(x, y);

@@ -9,8 +9,7 @@
 
 #include "base/bytes.h"
 
-#define KEY_ID_SIZE   4
-#define DIGEST_MAX_V4 20
+#define KEY_ID_SIZE 4
 
 bool authenticator_find(const Authenticator *authenticator, uint32_t key, KeyInfo *ret)
 {
@@ -24,7 +23,7 @@ static size_t sign(const Authenticator *authenticator, uint32_t key, uint8_t ver
     if (key == 0 || !authenticator->sign)
         return 0;
     size_t digest = authenticator->sign(authenticator->userdata, key, bytes, length, ret);
-    return version >= 4 ? MIN(digest, (size_t) DIGEST_MAX_V4) : digest;
+    return version >= 4 ? MIN(digest, (size_t) MAC_DIGEST_MAX_V4) : digest;
 }
 
 /* Looks at every byte, whatever it finds. */

@@ -10,8 +10,10 @@
 #include "core/ntp/packet.h"
 
 /* The longest digest, and the longest MAC with its key identifier. */
-#define NTP_DIGEST_MAX 64
-#define NTP_MAC_MAX    (4 + NTP_DIGEST_MAX)
+#define NTP_DIGEST_MAX    64
+#define NTP_MAC_MAX       (4 + NTP_DIGEST_MAX)
+/* What version 4 cuts longer digests to. */
+#define MAC_DIGEST_MAX_V4 20
 
 /* Who has the keys. May be called from several threads at once. Without functions there are no keys. */
 typedef struct Authenticator {

@@ -3,8 +3,9 @@
 /* The client's side of one association; see client.h.
  *
  * A packet goes through a chain of judges, cheapest first; each either passes it on or names the verdict.
- * What a packet may change grows on the way: before it is known to answer our request (test 2), nothing but
- * counters; as long as it is not valid (test 7), nothing but the silence after a kiss-o'-death. */
+ * What a packet may change grows on the way: before it is known to answer our request (test 2) and, of a
+ * source with a key, to come from who has that very key (test 5), nothing but counters; as long as it is not
+ * valid (test 7), nothing but the silence after a kiss-o'-death. */
 
 #include "core/ntp/client.h"
 
@@ -20,27 +21,47 @@
 
 void client_reset(Client *client)
 {
-    *client = (Client) {.sent = LOCAL_UNSET};
+    *client = (Client) {.version = 4, .sent = LOCAL_UNSET};
     client->report.reference_time = COOKED_UNSET;
 }
 
-void client_request(Client *client, ExchangeId exchange, uint64_t secret, int8_t poll,
-                    uint8_t ret[static NTP_HEADER_SIZE])
+/* Long digests travel whole in version 3 only. */
+static uint8_t version_of(const SourceConfig *config, const KeyInfo *key)
 {
-    NtpPacket request = {
-        .version = 4,
-        .mode = NTP_MODE_CLIENT,
-        .poll = poll,
-        .precision = 32, /* says nothing about us */
-        .transmit = {secret != 0 ? secret : 1},
-    };
+    if (config->version != 0)
+        return (uint8_t) config->version;
+    return key->mac_length > MAC_DIGEST_MAX_V4 ? 3 : 4;
+}
 
-    client->exchange = exchange;
+size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[static CLIENT_REQUEST_MAX])
+{
+    uint32_t key = request->config->key;
+    size_t length = NTP_HEADER_SIZE;
+    KeyInfo info = {0};
+
+    if (key != 0 && !authenticator_find(request->authenticator, key, &info))
+        return 0;
+
+    const NtpPacket packet = {
+        .version = version_of(request->config, &info),
+        .mode = NTP_MODE_CLIENT,
+        .poll = request->poll,
+        .precision = 32, /* says nothing about us */
+        .transmit = {request->secret != 0 ? request->secret : 1},
+    };
+    ntp_packet_build(&packet, ret);
+    if (key != 0)
+        length = authenticator_append(request->authenticator, key, packet.version, ret, length,
+                                      CLIENT_REQUEST_MAX);
+    if (length == 0)
+        return 0;
+    client->exchange = request->exchange;
     client->answered = false;
-    client->sent_as = request.transmit;
+    client->version = packet.version;
+    client->sent_as = packet.transmit;
     client->sent = LOCAL_UNSET;
     client->sent_origin = TIMESTAMP_DAEMON;
-    ntp_packet_build(&request, ret);
+    return length;
 }
 
 bool client_on_sent(Client *client, ExchangeId exchange, LocalTime sent, TimestampOrigin origin,
@@ -196,7 +217,7 @@ static PacketVerdict judge_frame(const Client *client, const ClientContext *cont
 {
     if (!ntp_packet_parse(input->bytes, input->length, ret_packet))
         return PACKET_MALFORMED;
-    if (ret_packet->version != 4)
+    if (ret_packet->version != client->version)
         return PACKET_BAD_VERSION;
     if (ret_packet->mode != NTP_MODE_SERVER)
         return PACKET_BAD_MODE;
@@ -209,7 +230,7 @@ static PacketVerdict judge_frame(const Client *client, const ClientContext *cont
     return PACKET_GOOD;
 }
 
-/* Tests 1 to 3: does it repeat the secret, and only once? */
+/* Tests 1 and 2: does it repeat the secret, and only once? Looks at 3 on the way. */
 static PacketVerdict judge_origin(const Client *client, const NtpPacket *packet, uint16_t *tests)
 {
     bool fresh = packet->transmit.value != client->last_transmit.value || packet->transmit.value == 0;
@@ -221,17 +242,32 @@ static PacketVerdict judge_origin(const Client *client, const NtpPacket *packet,
         return PACKET_DUPLICATE;
     if (!ours)
         return PACKET_BOGUS_ORIGIN;
-    if (client->answered)
-        return PACKET_UNEXPECTED;
-    /* A kiss-o'-death needs no times. */
-    if (packet->leap == LEAP_UNSYNCHRONIZED && packet->stratum == 0)
-        return packet->reference_id == NTP_KISS_RATE ? PACKET_KISS_RATE : PACKET_KISS_OTHER;
-    if (!timed)
-        return PACKET_NO_TIMESTAMP;
+    return client->answered ? PACKET_UNEXPECTED : PACKET_GOOD;
+}
+
+/* Test 5: a key speaks only for the source that it is configured for. A crypto-NAK proves nothing. */
+static PacketVerdict judge_mac(const ClientContext *context, const ClientInput *input,
+                               const NtpPacket *packet, uint16_t *tests)
+{
+    uint32_t wanted = context->config->key, key;
+
+    if (wanted != 0 &&
+        (authenticator_check(context->authenticator, input->bytes, input->length, packet, &key) != MAC_GOOD ||
+         key != wanted))
+        return PACKET_UNAUTHENTICATED;
+    *tests |= TEST_5;
     return PACKET_GOOD;
 }
 
-/* Tests 5 to 7: what the server says of itself. */
+/* A kiss-o'-death needs no times. */
+static PacketVerdict judge_kind(const NtpPacket *packet, uint16_t tests)
+{
+    if (packet->leap == LEAP_UNSYNCHRONIZED && packet->stratum == 0)
+        return packet->reference_id == NTP_KISS_RATE ? PACKET_KISS_RATE : PACKET_KISS_OTHER;
+    return tests & TEST_3 ? PACKET_GOOD : PACKET_NO_TIMESTAMP;
+}
+
+/* Tests 6 and 7: what the server says of itself. */
 static PacketVerdict judge_server(const ClientContext *context, const NtpPacket *packet, uint16_t *tests)
 {
     bool synchronized = packet->leap != LEAP_UNSYNCHRONIZED && packet->stratum >= 1 && packet->stratum <= 15;
@@ -239,7 +275,7 @@ static PacketVerdict judge_server(const ClientContext *context, const NtpPacket 
                        ntp_time_to_ns(packet->receive, context->pivot_ns);
     bool near = packet->root_delay / 2 + packet->root_dispersion < ROOT_DISTANCE_MAX && !contradicts;
 
-    *tests |= (uint16_t) (TEST_5 | (synchronized ? TEST_6 : 0) | (near ? TEST_7 : 0));
+    *tests |= (uint16_t) ((synchronized ? TEST_6 : 0) | (near ? TEST_7 : 0));
     if (!synchronized)
         return PACKET_UNSYNCHRONIZED;
     if (!near)
@@ -263,6 +299,7 @@ static void fill_report(NtpReport *report, const ClientContext *context, const C
     report->reference_time = packet->reference.value != 0
                                  ? (CookedTime) {ntp_time_to_ns(packet->reference, context->pivot_ns)}
                                  : COOKED_UNSET;
+    report->authenticated = context->config->key != 0;
     report->receive_origin = input->received_origin;
     if (input->local.family != IP_UNSPEC)
         report->local = input->local;
@@ -280,6 +317,14 @@ static PacketVerdict judge(Client *client, const ClientContext *context, const C
     if (verdict != PACKET_GOOD)
         return verdict;
     verdict = judge_origin(client, &packet, &tests);
+    if (verdict != PACKET_GOOD)
+        return verdict;
+    verdict = judge_mac(context, input, &packet, &tests);
+    if (verdict != PACKET_GOOD) {
+        report->tests = tests;
+        return verdict;
+    }
+    verdict = judge_kind(&packet, tests);
     ret->finished = verdict == PACKET_GOOD || verdict == PACKET_KISS_RATE || verdict == PACKET_KISS_OTHER;
     if (verdict != PACKET_GOOD)
         return verdict;

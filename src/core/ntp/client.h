@@ -11,16 +11,21 @@
 
 #include "core/api/action.h"
 #include "core/config/config.h"
+#include "core/ntp/authenticator.h"
 #include "core/ntp/packet.h"
 #include "core/stats/source-stats.h"
 
 /* Seconds after which an answer is of no use any more, on top of maxdelay. */
 #define CLIENT_RESPONSE_TIME_MAX 4.0
 
+/* The longest request: a header and a MAC. */
+#define CLIENT_REQUEST_MAX (NTP_HEADER_SIZE + NTP_MAC_MAX)
+
 /* Looked at and changed by the functions below only; `report` is for reading. */
 typedef struct Client {
     ExchangeId exchange; /* that may still be answered; 0: none */
     bool answered;       /* it was: later answers are duplicates */
+    uint8_t version;     /* of the request */
     NtpTime sent_as;     /* the random transmit timestamp in the request */
     LocalTime sent;      /* when; unset: not on its way yet */
     TimestampOrigin sent_origin;
@@ -30,9 +35,18 @@ typedef struct Client {
 
 void client_reset(Client *client);
 
-/* Begins an exchange; writes the request into ret. `secret` is unpredictable; 0 is replaced. */
-void client_request(Client *client, ExchangeId exchange, uint64_t secret, int8_t poll,
-                    uint8_t ret[static NTP_HEADER_SIZE]);
+typedef struct ClientRequest {
+    const SourceConfig *config;
+    const Authenticator *authenticator;
+    ExchangeId exchange;
+    uint64_t secret; /* unpredictable; 0 is replaced */
+    int8_t poll;     /* log2 s */
+} ClientRequest;
+
+/* Begins an exchange; writes the request into ret and returns its length. 0: the source's key is missing,
+ * nothing was begun. */
+size_t client_request(Client *client, const ClientRequest *request,
+                      uint8_t ret[static CLIENT_REQUEST_MAX]) must_check_;
 
 /* The request went out; called again when a better timestamp is known. False: not of the exchange that is
  * open, nothing was changed. */
@@ -54,6 +68,7 @@ static inline bool client_is_waiting(const Client *client)
 typedef struct ClientContext {
     const SourceConfig *config;
     const SourceStats *stats;
+    const Authenticator *authenticator;
     IpEndpoint remote;          /* whom we asked */
     double precision;           /* s, of our clock */
     double frequency;           /* that our model has for the oscillator */
