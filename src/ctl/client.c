@@ -132,6 +132,13 @@ static const Field ntp_fields[] = {
     FIELD(NtpReport, "HardwareReceived", FIELD_COUNT, hardware_received),
 };
 
+static const Field authentication_fields[] = {
+    FIELD(AuthenticationReport, "KeyID", FIELD_COUNT, key),
+    FIELD(AuthenticationReport, "KeyAvailable", FIELD_BOOL, has_key),
+    FIELD(AuthenticationReport, "KeyType", FIELD_KEY_TYPE, info.type),
+    FIELD(AuthenticationReport, "KeyLength", FIELD_COUNT, info.bits),
+};
+
 int client_open(Client *client)
 {
     if (client->options.host)
@@ -283,6 +290,15 @@ static int fill_entry(Client *client, bool selection, bool ntp, SourceEntry *ent
     entry->ntp.reference_time = COOKED_UNSET;
     r = get(client, entry->path, BUS_INTERFACE_NTP, ntp_fields, ELEMENTS(ntp_fields), &entry->ntp);
     entry->has_ntp = r >= 0;
+    return r < 0 && is_gone(&client->error) ? 0 : r;
+}
+
+int client_authentication(Client *client, const SourceEntry *entry, AuthenticationReport *ret)
+{
+    *ret = (AuthenticationReport) {0};
+    int r = get(client, entry->path, BUS_INTERFACE_AUTHENTICATION, authentication_fields,
+                ELEMENTS(authentication_fields), ret);
+
     return r < 0 && is_gone(&client->error) ? 0 : r;
 }
 

@@ -63,6 +63,8 @@ int client_properties(Client *client, const char *path, const char *interface,
 
 /* All sources, with what is asked for beside the Source interface. */
 int client_sources(Client *client, bool selection, bool ntp, SourceList *ret) must_check_;
+/* How one of them is authenticated; 0 when it is gone meanwhile: *ret is empty then. */
+int client_authentication(Client *client, const SourceEntry *entry, AuthenticationReport *ret) must_check_;
 void source_list_clear(SourceList *list);
 
 /* Prints chronyc's reply line for the last error ("506 Cannot talk to daemon") on standard output, what the

@@ -234,6 +234,12 @@ int verb_dump(Client *client, int argc, char **argv)
     return simple(client, BUS_INTERFACE_MANAGER, "Dump");
 }
 
+int verb_rekey(Client *client, int argc, char **argv)
+{
+    (void) argc, (void) argv;
+    return simple(client, BUS_INTERFACE_MANAGER, "Rekey");
+}
+
 static int set_number(Client *client, char **argv, const char *interface, const char *member)
 {
     double number;

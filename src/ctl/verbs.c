@@ -16,6 +16,7 @@ static const Verb verbs[] = {
     {"sources", "", "The sources and their last samples", 0, 0, REPORT, verb_sources},
     {"sourcestats", "", "What the samples of each source say", 0, 0, REPORT, verb_sourcestats},
     {"selectdata", "", "How each source was judged", 0, 0, REPORT, verb_selectdata},
+    {"authdata", "", "How each source is authenticated", 0, 0, REPORT, verb_authdata},
     {"ntpdata", "[SOURCE]", "The last exchange with each server", 0, 1, REPORT, verb_ntpdata},
     {"activity", "", "How many sources are online, offline, unresolved", 0, 0, VERB_JSON, verb_activity},
     {"explain", "[SOURCE]", "Why the clock and the sources are as they are", 0, 1, REPORT | VERB_NO_CSV,
@@ -46,6 +47,8 @@ static const Verb verbs[] = {
     {"maxupdateskew", "PPM", "Set the worst skew of a frequency that is used", 1, 1, 0, verb_maxupdateskew},
     {"reload", "[sources]", "Read the configuration, or only the .sources files", 0, 1, 0, verb_reload},
     {"reset", "sources", "Drop all samples", 1, 1, 0, verb_reset},
+    {"rekey", "", "Read the key file again", 0, 0, 0, verb_rekey},
+    {"keygen", "[ID [TYPE [BITS]]]", "Make a key for the key file", 0, 3, VERB_NO_BUS, verb_keygen},
     {"dump", "", "Write the state files now", 0, 0, 0, verb_dump},
     {"help", "", "Show this help", 0, 0, VERB_NO_BUS | VERB_PAGER, verb_help},
 };

@@ -59,7 +59,7 @@ static bool find(void *userdata, uint32_t id, KeyInfo *ret)
     if (key)
         *ret = (KeyInfo) {
             .type = key->type,
-            .bits = (uint16_t) (8 * key->length),
+            .bits = 8U * key->length,
             .mac_length = key_type_find(key_type_name(key->type))->mac_length,
         };
     (void) pthread_rwlock_unlock(&ring->lock);

@@ -69,6 +69,7 @@ CHANGING = [
     ("Manager", "/org/timeball1", "Reload", "", ()),
     ("Manager", "/org/timeball1", "ReloadSources", "", ()),
     ("Manager", "/org/timeball1", "Dump", "", ()),
+    ("Manager", "/org/timeball1", "Rekey", "", ()),
     ("Clock", "/org/timeball1", "MakeStep", "", ()),
     ("Clock", "/org/timeball1", "SetStepPolicy", "di", (1.0, 3)),
     ("Clock", "/org/timeball1", "SetMaxUpdateSkew", "d", (100.0,)),

@@ -45,7 +45,7 @@ const char *key_type_name(KeyType type);
 /* What is known of a key without its secret. */
 typedef struct KeyInfo {
     KeyType type;
-    uint16_t bits;      /* of the secret */
+    uint32_t bits;      /* of the secret */
     uint8_t mac_length; /* bytes of the whole digest */
 } KeyInfo;
 
