@@ -35,7 +35,7 @@ typedef struct Setup {
 
 static void setup(Setup *s, uint32_t key, int32_t version)
 {
-    SourceStatsConfig stats = {6, 64, 1e-7, 1e-6};
+    SourceStatsConfig stats = {6, 64, 1e-7};
     Keys keys;
 
     *s = (Setup) {.config = source_config_default(SOURCE_SERVER, "192.0.2.1")};
