@@ -13,7 +13,7 @@
 #define IN_FLIGHT_MAX  256
 #define PACKET_LENGTH  48
 #define LOOKUP_TIME    (10 * NSEC_PER_SEC / 1000)
-#define PROCESSING     20e-6 /* s in the server */
+#define PROCESSING     200e-6 /* s in the server */
 #define SERVER_STRATUM 1
 
 typedef struct ServerState {

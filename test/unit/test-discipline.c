@@ -49,7 +49,8 @@ static void test_frequency(void **state)
         {"as sure", 1e-6, 1e-6, 1e-3, 0.1, 20, 20, false},
         {"nothing known", NAN, 1e-6, 1e-3, 0.1, 20, 20, false},
         {"less sure", 1e-7, 1e-5, 1e-3, 0.1, 10, 10.01, false},
-        {"hardly less sure", 1e-6, 1.1e-6, 1e-3, 0.1, 16, 19, false},
+        {"hardly less sure", 1e-6, 1.1e-6, 1e-3, 0.1, 20, 20, false},
+        {"clearly less sure", 1e-6, 2.5e-6, 1e-3, 0.1, 13, 14, false},
         {"above maxupdateskew", NAN, 2e-6, 1e-6, 0.1, 10, 10, false},
         {"above maxdrift", NAN, 1e-6, 1e-3, 15e-6, 15, 15, true},
     };

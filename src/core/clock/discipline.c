@@ -2,10 +2,10 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* The discipline; see discipline.h.
  *
- * Frequency. An estimate already weighs all the samples that it stands on, so once it is as sure as what is
- * known it is simply taken. Before that (first samples after a start with a drift file, or after all samples
- * were dropped) the old frequency is the better one, and the two are mixed by their variances, the new one
- * counting three times, so that an old frequency that has become wrong is left within some updates.
+ * Frequency. An estimate already weighs all the samples that it stands on, so once it is about as sure as
+ * what is known it is simply taken. Before that (first samples after a start with a drift file, or after all
+ * samples were dropped) the old frequency is the better one, and the two are mixed by their variances, the
+ * new one counting three times, so that an old frequency that has become wrong is left within some updates.
  *
  * Slew. What remains between kernel clock and model is pure error, so it is best taken out fast; but the
  * estimate itself is noisy, and following its noise at a high rate makes the clock's frequency jump about.
@@ -20,6 +20,8 @@
 #include "base/macros.h"
 
 #define WEIGHT_NEW 3.0
+/* An estimate with more than that many times the variance of what is known has just begun. */
+#define UNSURE     4.0
 /* corrtimeratio is felt as the area under the correction, of which a straight slew has half. */
 #define SLEW_AREA  0.5
 
@@ -67,7 +69,7 @@ static void update_frequency(Discipline *discipline, const ClockConfig *config, 
 
     if (!estimate->has_frequency || !(estimate->frequency_sd < discipline->max_update_skew))
         return;
-    if (new_variance > old_variance)
+    if (new_variance > UNSURE * old_variance)
         weight = WEIGHT_NEW * old_variance / (WEIGHT_NEW * old_variance + new_variance);
 
     double frequency = discipline->frequency + weight * (estimate->frequency - discipline->frequency);

@@ -19,7 +19,7 @@
 #define BURST_INTERVAL  2.0
 /* The best interval in parts of the coherence, at the usual polltarget; a filter's memory is the coherence's
  * power of 3/4 in samples, so that a target of more of them makes it shorter by the power of 4/3. */
-#define COHERENCE_PART  0.88
+#define COHERENCE_PART  0.86
 #define TARGET_USUAL    8
 #define TARGET_POWER    (4.0 / 3.0)
 /* Change of the score with a sample, for each power of two that the interval is too short or too long. */

@@ -106,30 +106,51 @@ static double shortest(const SourceStats *stats, size_t from, size_t to)
     return least;
 }
 
-static double mean_delay(const SourceStats *stats, size_t from)
+/* How far the shortest of n is expected above the true minimum, in units of the jitter: the excess of a way
+ * is exponential, that of a round trip a sum of two. */
+static double shortest_excess(double n)
 {
-    double sum = 0;
-
-    for (size_t i = from; i < stats->count; i++)
-        sum += stats->samples[i].peer_delay;
-    return sum / (double) (stats->count - from);
+    return n > 1 ? 0.93 * sqrt(2 / n) + 0.3 / n : 2;
 }
 
-/* When all of the latest samples took much longer than the shortest before them, the path has become longer,
- * and the old minimum says nothing about the new one. The new path begins after the last sample that was too
+/* The shortest and the mean of the latest exchanges; false: too few of them. */
+static bool latest_delays(const SourceStats *stats, double *ret_least, double *ret_mean)
+{
+    double least = INFINITY, sum = 0;
+
+    if (stats->delay_count < PATH_SAMPLES)
+        return false;
+    for (size_t i = 1; i <= PATH_SAMPLES; i++) {
+        double delay = stats->delays[(stats->delay_count - i) % STATS_SAMPLES_MAX];
+
+        least = MIN(least, delay);
+        sum += delay;
+    }
+    *ret_least = least;
+    *ret_mean = sum / PATH_SAMPLES;
+    return true;
+}
+
+/* When all of the latest exchanges took much longer than the shortest sample, the path has become longer, and
+ * the old minimum says nothing about the new one. The new path begins after the last sample that was too
  * short for it. */
 static void find_path(SourceStats *stats)
 {
-    size_t recent = stats->count - MIN(stats->count, (size_t) PATH_SAMPLES);
-    double least = shortest(stats, recent, stats->count);
-    double margin = PATH_MARGIN * (mean_delay(stats, recent) - least) / 2 + stats->config.precision;
+    double least, mean, jitter, margin;
 
     stats->path_start = 0;
-    if (recent == 0 || least - shortest(stats, 0, recent) <= margin)
+    if (!latest_delays(stats, &least, &mean))
         return;
-    stats->path_start = recent;
+    jitter = (mean - least) / (2 - shortest_excess(PATH_SAMPLES));
+    margin = PATH_MARGIN * jitter + stats->config.precision;
+    if (least - shortest(stats, 0, stats->count) <= margin)
+        return;
+    stats->path_start = stats->count;
     while (stats->samples[stats->path_start - 1].peer_delay > least - margin / 2)
         stats->path_start--;
+    /* None of the long ones has become a sample yet. */
+    if (stats->path_start == stats->count)
+        stats->path_start = 0;
 }
 
 /* What a round trip took beyond the shortest on its path. */
@@ -142,13 +163,6 @@ static double excess_delay(const SourceStats *stats, size_t i)
 static double path_samples(const SourceStats *stats, size_t i)
 {
     return (double) (i < stats->path_start ? stats->path_start : stats->count - stats->path_start);
-}
-
-/* How far the shortest of n is expected above the true minimum, in units of the jitter: the excess of a way
- * is exponential, that of a round trip a sum of two. */
-static double shortest_excess(double n)
-{
-    return n > 1 ? 0.93 * sqrt(2 / n) + 0.3 / n : 2;
 }
 
 /* Shortest round trip, and the mean of what one way adds to its half. */
@@ -384,11 +398,9 @@ void source_stats_on_delay(SourceStats *stats, double delay)
  * and refusing them all would end in having none. */
 static double present_min_delay(const SourceStats *stats)
 {
-    double least = INFINITY;
+    double least, mean;
 
-    for (size_t i = 1; i <= MIN(stats->delay_count, (size_t) PATH_SAMPLES); i++)
-        least = MIN(least, stats->delays[(stats->delay_count - i) % STATS_SAMPLES_MAX]);
-    return stats->delay_count >= PATH_SAMPLES ? MAX(least, stats->min_delay) : stats->min_delay;
+    return latest_delays(stats, &least, &mean) ? MAX(least, stats->min_delay) : stats->min_delay;
 }
 
 double source_stats_delay_limit_ratio(const SourceStats *stats, double ratio)
