@@ -10,9 +10,9 @@
 #include "unit.h"
 
 #define BEGIN 3000.0
-/* Delays that grow bend the frequency, too, which shows until the next answer: so much more is allowed for
- * it. */
-#define BENT  1.05
+/* Delays that grow bend the frequency, too, which shows while answers are refused because they took too long:
+ * so much more is allowed for it. */
+#define BENT  1.10
 
 typedef struct Delays {
     double there, back; /* s, added */
