@@ -182,7 +182,7 @@ static void test_restart(void **state)
     for (uint64_t seed = 1; seed <= 5; seed++) {
         cleanup_(sim_freep) Sim *sim = build(seed, &usual, &near, 1);
 
-        sim_config(sim)->clock.step_threshold = 1e-3;
+        sim_config(sim)->clock.step_threshold = 10e-3;
         sim_config(sim)->clock.step_limit = 3;
         sim_start(sim);
         sim_run(sim, 12000);
