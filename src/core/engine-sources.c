@@ -438,6 +438,7 @@ static bool wants_replacement(const Source *source)
 {
     return !source->literal && source_is_resolved(source) && !source->lookup.asked &&
            !mono_is_set(source->lookup.deadline) && source->online &&
+           source->key_news != KEY_NEWS_MISSING && /* that would be as silent at another address */
            (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED);
 }
 

@@ -11,10 +11,10 @@
 #include "ctl/verbs.h"
 
 static const char legend[] = "                             .- Mechanism (SK - symmetric key, NTS)\n"
-                             "                            |   Bits of key -.   Bytes of a cookie -.\n"
-                             "                            |                |  Cookies left --.    |\n"
-                             "                            |                |  Attempts       |    |\n"
-                             "                            |                |        |        |    |\n";
+                             "                            |   Bits of key -.    Bytes of a cookie -.\n"
+                             "                            |                |  Cookies left ---.    |\n"
+                             "                            |                |  Attempts        |    |\n"
+                             "                            |                |        |         |    |\n";
 
 static void print_row(const Options *options, const SourceEntry *entry, const AuthenticationReport *a)
 {

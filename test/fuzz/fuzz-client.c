@@ -28,6 +28,8 @@ typedef struct World {
     double frequency;
     ExchangeId exchange; /* of the last request */
     NtpTime secret;
+    uint8_t version; /* of it */
+    bool no_keys;    /* the key file lost its keys */
     IpEndpoint asked;
     SourceId lookup; /* last one asked for */
     bool lookup_due;
@@ -51,6 +53,34 @@ static void fixed_random(void *userdata, void *buffer, size_t size)
     memcpy(buffer, &secret, MIN(size, sizeof(secret)));
 }
 
+/* Key 5 with a digest that everybody can make: a sum. */
+static bool find_key(void *userdata, uint32_t key, KeyInfo *ret)
+{
+    const World *world = userdata;
+
+    if (key != 5 || world->no_keys)
+        return false;
+    *ret = (KeyInfo) {.type = KEY_TYPE_MD5, .bits = 128, .mac_length = 16};
+    return true;
+}
+
+static size_t sign(void *userdata, uint32_t key, const uint8_t *bytes, size_t length,
+                   uint8_t ret[static NTP_DIGEST_MAX])
+{
+    KeyInfo info;
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < length; i++)
+        sum = (uint8_t) (sum + bytes[i]);
+    memset(ret, sum, 16);
+    return find_key(userdata, key, &info) ? 16 : 0;
+}
+
+static Authenticator authenticator_of(World *world)
+{
+    return (Authenticator) {.find = find_key, .sign = sign, .userdata = world};
+}
+
 static void pass(World *world, int64_t ns)
 {
     world->now.mono.ns += ns;
@@ -70,6 +100,7 @@ static void carry_out(World *world, const Action *action)
         world->exchange = action->send.exchange;
         world->asked = action->send.remote;
         world->secret = packet.transmit;
+        world->version = packet.version;
         if (how != 1)
             engine_on_sent(world->engine, action->send.exchange,
                            (Timestamp) {world->now.raw, TIMESTAMP_DAEMON}, (IpAddress) {0}, world->now);
@@ -164,9 +195,11 @@ static void answer(World *world, uint8_t flags)
 {
     int64_t offset = (int32_t) byte_reader_u32(&world->input);
     uint8_t spoilt = byte_reader_u8(&world->input);
-    uint8_t bytes[NTP_HEADER_SIZE];
+    Authenticator authenticator = authenticator_of(world);
+    uint8_t bytes[NTP_HEADER_SIZE + NTP_MAC_MAX];
+    size_t length = NTP_HEADER_SIZE;
     NtpPacket packet = {
-        .version = 4,
+        .version = world->version,
         .mode = NTP_MODE_SERVER,
         .stratum = 1,
         .precision = -20,
@@ -179,8 +212,11 @@ static void answer(World *world, uint8_t flags)
     pass(world, byte_reader_u32(&world->input) >> 4);
     ntp_packet_build(&packet, bytes);
     for (int i = 0; i < (spoilt & 7); i++)
-        bytes[byte_reader_u8(&world->input) % sizeof(bytes)] = byte_reader_u8(&world->input);
-    deliver(world, bytes, sizeof(bytes), flags);
+        bytes[byte_reader_u8(&world->input) % NTP_HEADER_SIZE] = byte_reader_u8(&world->input);
+    if ((flags & 32) != 0)
+        length = MAX(authenticator_append(&authenticator, 5, world->version, bytes, length, sizeof(bytes)),
+                     length);
+    deliver(world, bytes, length, flags);
 }
 
 static void deliver_raw(World *world, uint8_t flags)
@@ -236,6 +272,10 @@ static void command(World *world, uint8_t flags)
         given.step.threshold = a, given.step.limit = b;
     else if (given.kind == COMMAND_SET_MAX_UPDATE_SKEW)
         given.skew = fabs(a * 1e-6);
+    else if (given.kind == COMMAND_REKEY) {
+        world->no_keys = !world->no_keys;
+        engine_on_keys_changed(world->engine, world->now);
+    }
     if (command_check(&given, &reply) == COMMAND_OK)
         (void) engine_apply(world->engine, &given, world->now, &reply);
 }
@@ -286,6 +326,8 @@ static Config *make_config(World *world)
     for (size_t i = 0; i < 1 + kinds % ELEMENTS(names); i++) {
         SourceConfig source =
             source_config_default((kinds & 16) != 0 ? SOURCE_POOL : SOURCE_SERVER, names[i]);
+        source.key = (kinds & 32) != 0 && i == 0 ? 5 : 0;
+        source.version = (kinds & 64) != 0 ? 3 : 0;
         source.iburst = (options & 1) != 0;
         source.burst = (options & 2) != 0;
         source.minpoll = (options & 4) != 0 ? -6 : 6;
@@ -317,6 +359,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .drift_frequency = NAN,
         .drift_skew = NAN,
         .random = fixed_random,
+        .authenticator = authenticator_of(&world),
     };
     Config *config = make_config(&world);
 
