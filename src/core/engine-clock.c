@@ -183,6 +183,15 @@ static double sure_dispersion(const Engine *engine, double rate)
     return fmax(selection->root_dispersion, distance - selection->root_delay / 2);
 }
 
+/* `copy`: we are the same as the source to whoever asks us. */
+static void copy_source(const Source *source, ReferenceUpdate *update)
+{
+    if (!source->config.copy)
+        return;
+    update->reference_id = source->client.report.reference_id;
+    update->stratum = update->stratum > 0 ? update->stratum - 1 : 0;
+}
+
 static void update_reference(Engine *engine, const DisciplineDecision *decision)
 {
     const SelectResult *selection = &engine->selection;
@@ -207,6 +216,7 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
         .source_count = (uint32_t) selection->combined,
     };
 
+    copy_source(best, &update);
     reference_update(&engine->reference, &update);
     engine->disrupted = engine->refused = false;
     if (!was_synchronized)

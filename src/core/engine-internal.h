@@ -65,6 +65,8 @@ typedef struct Source {
     MonoTime exchange_deadline; /* the open exchange is given up; unset: none */
     MonoTime last_request;
     uint32_t attempts;    /* requests since it came online, or lost its samples */
+    uint32_t presends;    /* requests that still precede the next one that counts */
+    bool presending;      /* the last request was one of them */
     uint32_t bad_updates; /* selections in a row in which it was no good */
 
     SourceStats *stats;

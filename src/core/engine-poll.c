@@ -21,6 +21,8 @@
 /* Tries to find a time that is apart from the other sources' requests. */
 #define SEPARATE_TRIES 16
 #define LEAP_GUARD_NS  (5 * NSEC_PER_SEC)
+/* From a request that only wakes the path up to the next one. */
+#define PRESEND_TIME   2.0
 
 /* The next request goes out that many seconds from now, or a little later: apart from those of other sources.
  */
@@ -48,6 +50,8 @@ void source_schedule(Engine *engine, Source *source, double seconds)
 void source_start_polling(Engine *engine, Source *source)
 {
     source->attempts = 0;
+    source->presends = 0;
+    source->presending = false;
     if (source->config.iburst)
         poll_burst(&source->poll, IBURST_GOOD, IBURST_TOTAL);
     source_schedule(engine, source, START_DELAY);
@@ -65,6 +69,7 @@ static void close_exchange(Engine *engine, Source *source)
 void source_stop_polling(Engine *engine, Source *source)
 {
     close_exchange(engine, source);
+    client_forget_exchange(&source->client);
     poll_burst(&source->poll, 0, 0);
     source->poll_deadline = MONO_UNSET;
 }
@@ -72,6 +77,7 @@ void source_stop_polling(Engine *engine, Source *source)
 void source_drop_samples(Engine *engine, Source *source)
 {
     close_exchange(engine, source);
+    client_forget_exchange(&source->client);
     source_stats_reset(source->stats);
     if (source->filter)
         sample_filter_reset(source->filter);
@@ -92,7 +98,7 @@ void source_exchange_due(Engine *engine, Source *source)
     bool waiting = client_is_waiting(&source->client);
 
     close_exchange(engine, source);
-    if (!waiting)
+    if (!waiting || source->presending)
         return;
     miss(engine, source);
     engine_select(engine);
@@ -112,6 +118,34 @@ static void begin_poll_burst(Source *source)
         poll_burst(&source->poll, 1, rise >= 2 ? BURST_MAX : 1 << rise);
 }
 
+/* `presend`: so many requests go ahead of the one that counts, so that what the path has forgotten (who has
+ * this address, which power state is best) is known again. In interleaved mode each answer measures the
+ * exchange before its own. */
+static uint32_t wanted_presends(const Source *source)
+{
+    if (source->poll.poll < source->config.presend || poll_in_burst(&source->poll))
+        return 0;
+    return source->config.xleave ? 2 : 1;
+}
+
+/* The next request, or the first one that goes ahead of it, is due that many seconds after the last. */
+static double next_interval(Source *source)
+{
+    return poll_interval(&source->poll, last_delay(source)) - source->presends * PRESEND_TIME;
+}
+
+/* The request after the one that has just gone out. */
+static void schedule_next(Engine *engine, Source *source)
+{
+    if (source->presending) {
+        source->presends--;
+        source_schedule(engine, source, PRESEND_TIME);
+        return;
+    }
+    source->presends = wanted_presends(source);
+    source_schedule(engine, source, next_interval(source));
+}
+
 /* False: it cannot be asked, for want of its key. */
 static bool send_request(Engine *engine, Source *source)
 {
@@ -125,6 +159,9 @@ static bool send_request(Engine *engine, Source *source)
     uint8_t bytes[CLIENT_REQUEST_MAX];
 
     engine->setup.random(engine->setup.random_userdata, &request.secret, sizeof(request.secret));
+    if (source->config.xleave)
+        engine->setup.random(engine->setup.random_userdata, &request.receive_secret,
+                             sizeof(request.receive_secret));
     size_t length = source_has_key(engine, source) ? client_request(&source->client, &request, bytes) : 0;
     if (length == 0)
         return false;
@@ -149,18 +186,21 @@ void source_poll_due(Engine *engine, Source *source)
         return;
     }
     begin_poll_burst(source);
-    source->attempts++;
+    source->presending = source->presends > 0 && wanted_presends(source) > 0;
     source->last_request = engine->now.mono;
-    poll_on_sent(&source->poll);
+    if (!source->presending) {
+        source->attempts++;
+        poll_on_sent(&source->poll);
+    }
     if (send_request(engine, source)) {
         source->exchange_deadline =
             mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
-    } else {
+    } else if (!source->presending) {
         miss(engine, source);
         engine_select(engine);
     }
     if (!engine->ended)
-        source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)));
+        schedule_next(engine, source);
 }
 
 /* The answer may have changed the interval, or ended the burst: the next request counts from the last one. */
@@ -168,11 +208,14 @@ static void reschedule(Engine *engine, Source *source)
 {
     double since = mono_diff(engine->now.mono, source->last_request);
 
+    if (source->presending)
+        return;
     if (!source->online && !poll_in_burst(&source->poll)) {
         source->poll_deadline = MONO_UNSET;
         return;
     }
-    source_schedule(engine, source, poll_interval(&source->poll, last_delay(source)) - since);
+    source->presends = wanted_presends(source);
+    source_schedule(engine, source, next_interval(source) - since);
 }
 
 static void take_sample(Engine *engine, Source *source, const Sample *sample)
@@ -218,12 +261,26 @@ static ClientContext context_of(const Engine *engine, const Source *source)
     };
 }
 
+/* The source has set its clock; with that taken out of them, the old samples go on in one line with the new
+ * ones. */
+static void shift_samples(Source *source, int64_t ns)
+{
+    if (ns == 0)
+        return;
+    source_stats_shift(source->stats, ns);
+    source->last.truth.ns += ns;
+    if (source->filter)
+        sample_filter_shift(source->filter, ns);
+}
+
 /* What a finished exchange means for reachability and polling. */
 static void conclude(Engine *engine, Source *source, const ClientResult *result)
 {
-    if (result->reached)
+    if (result->reached && !source->presending)
         source_stats_on_delay(source->stats, source->client.report.peer_delay);
-    if (result->verdict == PACKET_GOOD)
+    if (source->presending) /* neither reached nor missed */
+        ;
+    else if (result->verdict == PACKET_GOOD)
         take_sample(engine, source, &result->sample);
     else if (result->reached)
         poll_on_refused(&source->poll, &source->config, result->verdict == PACKET_LOOP);
@@ -262,8 +319,12 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
     if (result.verdict == PACKET_GOOD && engine_is_near_leap(engine, result.sample.truth)) {
         result.verdict = PACKET_LEAP_GUARD;
         client_revoke(&source->client, PACKET_LEAP_GUARD);
+    } else if (result.verdict == PACKET_GOOD && source->presending) {
+        result.verdict = PACKET_DELAY;
+        client_revoke(&source->client, PACKET_DELAY);
     }
     close_exchange(engine, source);
+    shift_samples(source, result.shift);
     conclude(engine, source, &result);
     engine_select(engine);
 }

@@ -169,7 +169,7 @@ bool engine_ntp_report(const Engine *engine, SourceId id, NtpReport *ret)
     *ret = source->client.report;
     ret->id = source->id;
     ret->remote = source->remote;
-    ret->jitter_asymmetry = stats.jitter_asymmetry;
+    ret->jitter_asymmetry = stats.jitter_asymmetry != 0 ? -stats.jitter_asymmetry : 0;
     return true;
 }
 

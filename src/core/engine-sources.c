@@ -105,6 +105,9 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
         .min_samples = line->min_samples,
         .max_samples = line->max_samples,
         .precision = engine->setup.precision,
+        .min_delay = line->min_delay,
+        .has_asymmetry = line->asymmetry != SOURCE_ASYMMETRY_UNKNOWN,
+        .asymmetry = -line->asymmetry,
     };
 
     if (!source)

@@ -37,7 +37,8 @@ static bool read_number(const ValueField *field, const void *base, double *ret)
     case VALUE_TEXT:
     case VALUE_STRING:
     case VALUE_IPV4:
-    case VALUE_IPV6: return false;
+    case VALUE_IPV6:
+    case VALUE_EXTENSION: return false;
     }
     return false;
 }

@@ -21,6 +21,8 @@ typedef struct ServerState {
     double walk;                  /* of its frequency */
     double walked;                /* s, what that made of its clock */
     double last_there, last_back; /* jitter of the last packet */
+    NtpTime receive;              /* timestamp of the last answer; 0: none */
+    double sent;                  /* s, by its clock, when that left */
 } ServerState;
 
 struct Network {
@@ -113,15 +115,38 @@ static void put_time(uint8_t *at, double time, double offset)
     put32(at + 4, (uint32_t) value);
 }
 
+static NtpTime get_time(const uint8_t *at)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | at[i];
+    return (NtpTime) {value};
+}
+
 /* 16.16 seconds. */
 static uint32_t short_time(double seconds)
 {
     return (uint32_t) (seconds * 65536);
 }
 
-/* Returns s by which its timestamps make the offset wrong. */
-static double write_answer(Network *network, const ServerState *state, const uint8_t *request, double arrival,
-                           uint8_t *ret)
+/* The server keeps what it needs for one interleaved answer, and gives it if this request asks for it. */
+static void interleave(ServerState *state, const uint8_t *request, double sent, uint8_t *answer)
+{
+    NtpTime asked = get_time(request + 24);
+    bool known = asked.value != 0 && asked.value == state->receive.value;
+
+    if (known && memcmp(request + 32, request + 40, 8) != 0) {
+        memcpy(answer + 24, request + 32, 8);
+        put_time(answer + 40, state->sent, 0);
+    }
+    state->receive = get_time(answer + 32);
+    state->sent = sent;
+}
+
+/* Returns s by which its timestamps make the offset wrong. queued: s until the answer leaves. */
+static double write_answer(Network *network, ServerState *state, const uint8_t *request, double arrival,
+                           double queued, uint8_t *ret)
 {
     const SimServer *s = &state->server;
     bool unsynchronized = arrival >= s->unsynchronized_from && arrival < s->unsynchronized_until;
@@ -142,7 +167,9 @@ static double write_answer(Network *network, const ServerState *state, const uin
     memcpy(ret + 24, request + 40, 8);
     put_time(ret + 32, arrival, offset + noise_in);
     put_time(ret + 40, arrival + PROCESSING, offset + noise_out);
-    return offset + (noise_in + noise_out) / 2;
+    if (s->interleaves)
+        interleave(state, request, arrival + PROCESSING + queued + offset + noise_out, ret);
+    return offset + (noise_in + noise_out - queued) / 2;
 }
 
 static bool is_out(const SimServer *server, double time)
@@ -174,7 +201,7 @@ static void launch(Network *network, const Delivery *delivery)
 void network_send(Network *network, int64_t now, const Action *send)
 {
     ServerState *state = find_server(network, &send->send.remote.address);
-    double time = (double) now * 1e-9, arrival, back;
+    double time = (double) now * 1e-9, arrival, back, queued = 0;
     Delivery delivery = {.exchange = send->send.exchange,
                          .remote = send->send.remote,
                          .length = PACKET_LENGTH};
@@ -183,17 +210,19 @@ void network_send(Network *network, int64_t now, const Action *send)
     if (!state || send->send.length < PACKET_LENGTH)
         return;
     arrival = time + draw_delay(network, &state->server.there, &state->last_there, time, &lost);
-    back = arrival + PROCESSING;
+    if (state->server.queue > 0)
+        queued = state->server.queue * random_exponential(&network->random);
+    back = arrival + PROCESSING + queued;
     back += draw_delay(network, &state->server.back, &state->last_back, back, &lost);
     if (state->server.refuses)
         delivery.kind = DELIVERY_REFUSED;
     else
-        delivery.error = write_answer(network, state, send->send.bytes, arrival, delivery.bytes);
+        delivery.error = write_answer(network, state, send->send.bytes, arrival, queued, delivery.bytes);
     delivery.noise = state->server.back.noise * random_normal(&network->random);
     delivery.at = ns_from_seconds(back);
     delivery.server = (size_t) (state - network->servers);
     delivery.delay = back - time - PROCESSING;
-    delivery.error += ((arrival - time) - (back - arrival - PROCESSING) - delivery.noise) / 2;
+    delivery.error += ((arrival - time) - (back - arrival - PROCESSING - queued) - delivery.noise) / 2;
     if (!lost && !is_out(&state->server, time))
         launch(network, &delivery);
 }

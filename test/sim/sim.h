@@ -62,7 +62,9 @@ typedef struct SimServer {
     uint8_t stratum;   /* 0 stands for 1 */
     double root_delay; /* s */
     double root_dispersion;
-    char name[64]; /* for lookups; "": only its address */
+    double queue;     /* s, mean of an exponential: from its transmit timestamp to when the answer leaves */
+    bool interleaves; /* knows interleaved mode, and with it when that was */
+    char name[64];    /* for lookups; "": only its address */
 } SimServer;
 
 typedef struct Sim Sim;

@@ -74,6 +74,88 @@ static void test_near_server(void **state)
     }
 }
 
+/* What an answer waits in the server's queue is known in interleaved mode, and is not in basic mode. */
+static void test_interleaved(void **state)
+{
+    static const SimServer queuing = {.there = {.delay = 50e-6, .jitter = 1e-6},
+                                      .back = {.delay = 50e-6, .jitter = 1e-6},
+                                      .queue = 100e-6,
+                                      .interleaves = true};
+
+    (void) state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        double rms[2];
+
+        for (int xleave = 0; xleave <= 1; xleave++) {
+            cleanup_(sim_freep) Sim *sim = build(seed, &usual, &queuing, 1);
+            SourceId id;
+            NtpReport report;
+
+            sim_config(sim)->sources[0].xleave = xleave;
+            sim_config(sim)->sources[0].minpoll = sim_config(sim)->sources[0].maxpoll = 4;
+            sim_start(sim);
+            rms[xleave] = rms_between(sim, 2000, 10000);
+            assert_int_equal(engine_sources(sim_engine(sim), &id, 1), 1);
+            assert_true(engine_ntp_report(sim_engine(sim), id, &report));
+            assert_int_equal(report.interleaved, xleave);
+            assert_int_equal(reach_of(sim, 0), 0xff);
+        }
+        if (rms[1] > rms[0] / 4)
+            fail_msg("seed %u: %g s interleaved, %g s in basic mode", (unsigned) seed, rms[1], rms[0]);
+    }
+}
+
+/* Packets that get lost: it goes back and forth between the modes, and stays right. */
+static void test_interleaved_with_loss(void **state)
+{
+    static const SimServer losing = {.there = {.delay = 5e-3, .jitter = 100e-6, .loss = 0.3},
+                                     .back = {.delay = 5e-3, .jitter = 100e-6, .loss = 0.3},
+                                     .queue = 1e-3,
+                                     .interleaves = true};
+
+    (void) state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        cleanup_(sim_freep) Sim *sim = build(seed, &usual, &losing, 1);
+
+        sim_config(sim)->sources[0].xleave = true;
+        sim_config(sim)->sources[0].maxpoll = 6;
+        sim_start(sim);
+        assert_true(rms_between(sim, 2000, 20000) < 500e-6);
+    }
+}
+
+/* The requests that wake the path up are no samples and count neither as reached nor as missed. */
+static void test_presend(void **state)
+{
+    for (int xleave = 0; xleave <= 1; xleave++) {
+        cleanup_(sim_freep) Sim *sim = build(1, &usual, &near, 1);
+        SourceConfig *source = &sim_config(sim)->sources[0];
+        SourceId id;
+        NtpReport report;
+
+        (void) state;
+        source->iburst = false;
+        source->minpoll = source->maxpoll = 5;
+        source->presend = 5;
+        source->max_delay_dev_ratio = 0; /* every good sample counts */
+        source->xleave = xleave;
+        sim_server(sim, 0)->interleaves = true;
+        sim_start(sim);
+        sim_run(sim, 3200);
+        /* 100 polls, each with one or two requests ahead of it but the first. */
+        assert_in_range(sim_counters(sim)->sent, xleave ? 270 : 180, xleave ? 303 : 202);
+        assert_int_equal(engine_sources(sim_engine(sim), &id, 1), 1);
+        assert_true(engine_ntp_report(sim_engine(sim), id, &report));
+        assert_in_range(report.good_received, 88, 102);
+        assert_in_range(report.verdicts[PACKET_DELAY], report.sent - report.good_received - 2, report.sent);
+        assert_int_equal(reach_of(sim, 0), 0xff);
+        sim_server(sim, 0)->outages[0] = (SimOutage) {3200, 3200 + 3.5 * 32};
+        sim_run(sim, 3.5 * 32);
+        assert_int_equal(reach_of(sim, 0) & 7, 0);
+        assert_int_equal(reach_of(sim, 0) >> 4, 0xf);
+    }
+}
+
 static void test_four_far_servers(void **state)
 {
     (void) state;
@@ -269,6 +351,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_near_server),
+        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_interleaved_with_loss),
+        cmocka_unit_test(test_presend),
         cmocka_unit_test(test_four_far_servers),
         cmocka_unit_test(test_outage),
         cmocka_unit_test(test_falseticker_is_marked),

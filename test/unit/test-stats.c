@@ -161,6 +161,67 @@ static void test_delay_limits(void **state)
                 source_stats_delay_limit_deviation(stats, 10, 0));
 }
 
+/* Delay on one way only, in every second sample by more: with the asymmetry known the offset is right from
+ * the first sample on. */
+static void test_known_asymmetry(void **state)
+{
+    for (int there = 0; there <= 1; there++) {
+        SourceStatsConfig config = defaults;
+        cleanup_(source_stats_freep) SourceStats *stats = NULL;
+        SourceStatsReport report;
+        Estimate estimate;
+
+        (void) state;
+        config.min_delay = 0.002;
+        config.has_asymmetry = true;
+        config.asymmetry = there ? 0.5 : -0.5;
+        assert_int_equal(source_stats_new(&config, &stats), 0);
+        for (int i = 0; i < 10; i++) {
+            double extra = i % 2 == 0 ? 0.003 : 0.008;
+            Sample s = sample_at(64 * i, 0.5, 0, there ? extra : 0, there ? 0 : extra);
+
+            assert_true(source_stats_add(stats, &s));
+            assert_true(source_stats_estimate(stats, s.time, &estimate));
+            assert_true(fabs((double) (estimate.truth.ns - s.time.ns) * 1e-9 - 0.5) < 1e-6);
+        }
+        source_stats_report(stats, &report);
+        assert_true(report.jitter_asymmetry == config.asymmetry);
+        source_stats_reset(stats);
+        source_stats_report(stats, &report);
+        assert_true(report.jitter_asymmetry == config.asymmetry);
+    }
+}
+
+/* A minimum that is given needs no samples before it is an opinion, and counts for weights. */
+static void test_known_min_delay(void **state)
+{
+    SourceStatsConfig config = defaults;
+    cleanup_(source_stats_freep) SourceStats *measured = NULL;
+    cleanup_(source_stats_freep) SourceStats *known = NULL;
+    SourceStatsReport report;
+    Estimate before, after;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&config, &measured), 0);
+    config.min_delay = 0.002;
+    assert_int_equal(source_stats_new(&config, &known), 0);
+    assert_true(isinf(source_stats_delay_limit_ratio(measured, 2)));
+    assert_true(fabs(source_stats_delay_limit_ratio(known, 2) - 0.004) < 1e-12);
+    for (int i = 0; i < 10; i++) {
+        Sample s = sample_at(64 * i, 0, 0, 0.005, 0.005);
+        assert_true(source_stats_add(measured, &s));
+        assert_true(source_stats_add(known, &s));
+    }
+    source_stats_report(known, &report);
+    assert_true(report.min_delay == 0.002);
+    assert_true(source_stats_delay_limit_deviation(measured, 1, 0) > 0.0119);
+    assert_true(source_stats_delay_limit_deviation(known, 1, 0) < 0.0021);
+    LocalTime at = {START + 600 * NSEC_PER_SEC};
+    assert_true(source_stats_estimate(measured, at, &before));
+    assert_true(source_stats_estimate(known, at, &after));
+    assert_true(after.offset_sd > 2 * before.offset_sd);
+}
+
 static void test_critical_runs(void **state)
 {
     (void) state;
@@ -189,6 +250,8 @@ int main(void)
         cmocka_unit_test(test_runs_test_drops_old_samples),
         cmocka_unit_test(test_max_samples),
         cmocka_unit_test(test_delay_limits),
+        cmocka_unit_test(test_known_asymmetry),
+        cmocka_unit_test(test_known_min_delay),
         cmocka_unit_test(test_critical_runs),
         cmocka_unit_test(test_quantile),
     };

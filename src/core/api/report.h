@@ -114,7 +114,7 @@ typedef struct NtpReport {
     CookedTime reference_time; /* of the server */
     double offset;             /* s */
     double peer_delay, peer_dispersion, response_time;
-    double jitter_asymmetry; /* -0.5..0.5 */
+    double jitter_asymmetry; /* -0.5..0.5; negative: the way to the source varies more */
     uint16_t tests;          /* TEST_* */
     PacketVerdict last_verdict;
     bool interleaved, authenticated;

@@ -217,11 +217,13 @@ SourceConfig source_config_default(SourceKind kind, const char *name)
         .maxpoll = 10,
         .max_delay = 3.0,
         .max_delay_dev_ratio = 10.0,
+        .asymmetry = SOURCE_ASYMMETRY_UNKNOWN,
         .min_samples = SOURCE_MIN_SAMPLES,
         .max_samples = SOURCE_MAX_SAMPLES,
         .max_unreach = 100000,
         .poll_target = 8,
         .max_sources = 4,
+        .presend = 100,
     };
 
     (void) text_copy(source.name, sizeof(source.name), name);

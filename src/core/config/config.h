@@ -16,6 +16,9 @@
 #define SOURCE_MIN_SAMPLES 6
 #define SOURCE_MAX_SAMPLES 64
 
+/* SourceConfig.asymmetry: to be estimated. */
+#define SOURCE_ASYMMETRY_UNKNOWN 1.0
+
 /* One server, pool or peer line. */
 typedef struct SourceConfig {
     SourceKind kind;            /* SOURCE_SERVER, SOURCE_POOL or SOURCE_PEER */
@@ -26,11 +29,13 @@ typedef struct SourceConfig {
     bool iburst, burst;
     bool offline, auto_offline;
     SelectOptions select;
-    double max_delay;                 /* s, 0..1000; 3.0 */
-    double max_delay_ratio;           /* 0: off */
-    double max_delay_dev_ratio;       /* 10.0 */
-    double max_delay_quantile;        /* 0: off; 0.05..0.95 */
-    double offset;                    /* s, added to what is measured */
+    double max_delay;           /* s, 0..1000; 3.0 */
+    double max_delay_ratio;     /* 0: off */
+    double max_delay_dev_ratio; /* 10.0 */
+    double max_delay_quantile;  /* 0: off; 0.05..0.95 */
+    double min_delay;           /* s, shortest round trip of the path; 0: as measured */
+    double asymmetry;           /* of the jitter, -0.5..0.5; negative: the way to the source varies more */
+    double offset;              /* s, added to what is measured */
     int32_t min_samples, max_samples; /* 1..64; resolved from the directives */
     int32_t max_unreach;              /* polls; 100000 */
     int32_t filter;                   /* samples into one, 0: off */
@@ -39,6 +44,10 @@ typedef struct SourceConfig {
     int32_t max_sources;              /* of a pool, 1..16; 4 */
     uint32_t key;                     /* its identifier; 0: no authentication */
     int32_t version;                  /* of NTP, 1..4; 0: the one that suits the key */
+    int32_t presend;                  /* from this poll on a request is preceded by others, log2 s; 100 */
+    bool copy;                        /* its reference ID and stratum are taken over */
+    bool xleave;                      /* interleaved mode */
+    bool mono_root;                   /* extension field F323 */
     char origin[64]; /* base name of the .sources file that it came from; "": the configuration itself */
 } SourceConfig;
 

@@ -166,12 +166,12 @@ const Directive DIRECTIVES[] = {
 };
 
 const OptionEntry SOURCE_OPTIONS[] = {
-    LATER("asymmetry"),
+    {"asymmetry", .arguments = "RATIO", .field = {VALUE_DOUBLE, OF(asymmetry), RANGE(-0.5, 0.5)}},
     {"auto_offline", .arguments = "", .field = {VALUE_FLAG, OF(auto_offline)}},
     {"burst", .arguments = "", .field = {VALUE_FLAG, OF(burst)}},
     LATER("certset"),
-    LATER("copy"),
-    LATER("extfield"),
+    {"copy", .arguments = "", .field = {VALUE_FLAG, OF(copy)}},
+    {"extfield", .arguments = "TYPE", .field = {VALUE_EXTENSION, OF(mono_root)}},
     {"filter", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(filter), CLAMPED_HIGH, RANGE(0, 256)}},
     {"iburst", .arguments = "", .field = {VALUE_FLAG, OF(iburst)}},
     {"ipv4", .arguments = "", .field = {VALUE_IPV4, OF(family)}},
@@ -188,7 +188,7 @@ const OptionEntry SOURCE_OPTIONS[] = {
     {"maxsamples", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(max_samples), CLAMPED_HIGH, RANGE(1, 64)}},
     {"maxsources", .arguments = "SOURCES", .field = {VALUE_INT32, OF(max_sources), CLAMPED, RANGE(1, 16)}},
     {"maxunreach", .arguments = "POLLS", .field = {VALUE_INT32, OF(max_unreach), RANGE(0, INT32_MAX)}},
-    LATER("mindelay"),
+    {"mindelay", .arguments = "SECONDS", .field = {VALUE_DOUBLE, OF(min_delay), RANGE(0, HUGE_SECONDS)}},
     {"minpoll", .arguments = "LOG2", .field = {VALUE_POLL, OF(minpoll), RANGE(-7, 24)}},
     {"minsamples", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(min_samples), CLAMPED_HIGH, RANGE(1, 64)}},
     {"minstratum", .arguments = "STRATUM", .field = {VALUE_INT32, OF(min_stratum), RANGE(0, 15)}},
@@ -200,11 +200,11 @@ const OptionEntry SOURCE_OPTIONS[] = {
     {"polltarget", .arguments = "SAMPLES", .field = {VALUE_INT32, OF(poll_target), RANGE(1, INT32_MAX)}},
     {"port", .arguments = "PORT", .field = {VALUE_UINT16, OF(port), RANGE(1, 65535)}},
     {"prefer", .arguments = "", .field = {VALUE_FLAG, OF(select.prefer)}},
-    LATER("presend"),
+    {"presend", .arguments = "LOG2", .field = {VALUE_INT32, OF(presend), RANGE(-32, 32)}},
     {"require", .arguments = "", .field = {VALUE_FLAG, OF(select.require)}},
     {"trust", .arguments = "", .field = {VALUE_FLAG, OF(select.trust)}},
     {"version", .arguments = "VERSION", .field = {VALUE_INT32, OF(version), RANGE(1, 4)}},
-    LATER("xleave"),
+    {"xleave", .arguments = "", .field = {VALUE_FLAG, OF(xleave)}},
     {NULL},
 };
 // clang-format on

@@ -33,6 +33,7 @@ typedef enum ValueType {
     VALUE_STRING, /* char *, on the heap */
     VALUE_IPV4,   /* no word; IpFamily */
     VALUE_IPV6,
+    VALUE_EXTENSION, /* bool, set to true by the one extension field (hexadecimal) that there is */
 } ValueType;
 
 /* Where a word goes and what it may be. Bounds are in the unit of the file, inclusive. */

@@ -139,7 +139,8 @@ static void store_number(const ValueField *field, double value, void *target)
     case VALUE_TEXT:
     case VALUE_STRING:
     case VALUE_IPV4:
-    case VALUE_IPV6: assert(!"not a number");
+    case VALUE_IPV6:
+    case VALUE_EXTENSION: assert(!"not a number");
     }
 }
 
@@ -177,6 +178,21 @@ static void store_choice(Statement *statement, const ValueField *field, size_t i
     statement_report(statement, &problem);
 }
 
+/* Extension fields go by their type. */
+static void store_extension(Statement *statement, size_t i, bool *target)
+{
+    const char *word = statement->words->list[i].text;
+
+    if (text_equal_ignore_case(word, "F323")) {
+        *target = true;
+        return;
+    }
+    ConfigProblem problem = statement_problem(statement, PROBLEM_VALUE_LATER, i);
+    (void) text_copy(problem.directive, sizeof(problem.directive), "extfield");
+    problem.expected = "F323";
+    statement_report(statement, &problem);
+}
+
 int value_store(Statement *statement, const ValueField *field, size_t i, void *base)
 {
     void *target = (char *) base + field->offset;
@@ -198,6 +214,7 @@ int value_store(Statement *statement, const ValueField *field, size_t i, void *b
         break;
     case VALUE_CHOICE: store_choice(statement, field, i, target); break;
     case VALUE_TEXT: store_text(statement, field, i, target); break;
+    case VALUE_EXTENSION: store_extension(statement, i, target); break;
     case VALUE_STRING: return config_set_string(target, statement->words->list[i].text);
     }
     return 0;
@@ -209,7 +226,8 @@ bool value_equal(const ValueField *field, const void *a, const void *b)
 
     switch (field->type) {
     case VALUE_NONE: return true;
-    case VALUE_FLAG: return *(const bool *) x == *(const bool *) y;
+    case VALUE_FLAG:
+    case VALUE_EXTENSION: return *(const bool *) x == *(const bool *) y;
     case VALUE_IPV4:
     case VALUE_IPV6: return *(const IpFamily *) x == *(const IpFamily *) y;
     case VALUE_INT32:

@@ -25,34 +25,52 @@ void client_reset(Client *client)
     client->report.reference_time = COOKED_UNSET;
 }
 
-/* Long digests travel whole in version 3 only. */
+/* Long digests travel whole in version 3 only; what is new needs version 4. */
 static uint8_t version_of(const SourceConfig *config, const KeyInfo *key)
 {
+    if (config->xleave || config->mono_root)
+        return 4;
     if (config->version != 0)
         return (uint8_t) config->version;
     return key->mac_length > MAC_DIGEST_MAX_V4 ? 3 : 4;
 }
 
-size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[static CLIENT_REQUEST_MAX])
+/* Writes what stands behind the header of a request. Returns the length of it all, 0: there is no such key.
+ */
+static size_t append_tail(const ClientRequest *request, uint8_t version,
+                          uint8_t ret[static CLIENT_REQUEST_MAX])
 {
     uint32_t key = request->config->key;
     size_t length = NTP_HEADER_SIZE;
+
+    if (request->config->mono_root) {
+        mono_root_write(&(MonoRoot) {0}, ret + length);
+        length += MONO_ROOT_SIZE;
+    }
+    if (key == 0)
+        return length;
+    return authenticator_append(request->authenticator, key, version, ret, length, CLIENT_REQUEST_MAX);
+}
+
+size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[static CLIENT_REQUEST_MAX])
+{
+    uint32_t key = request->config->key;
     KeyInfo info = {0};
 
     if (key != 0 && !authenticator_find(request->authenticator, key, &info))
         return 0;
 
-    const NtpPacket packet = {
+    NtpPacket packet = {
         .version = version_of(request->config, &info),
         .mode = NTP_MODE_CLIENT,
         .poll = request->poll,
         .precision = 32, /* says nothing about us */
         .transmit = {request->secret != 0 ? request->secret : 1},
     };
+    if (request->config->xleave)
+        interleave_ask(&client->interleave, request->receive_secret, &packet);
     ntp_packet_build(&packet, ret);
-    if (key != 0)
-        length = authenticator_append(request->authenticator, key, packet.version, ret, length,
-                                      CLIENT_REQUEST_MAX);
+    size_t length = append_tail(request, packet.version, ret);
     if (length == 0)
         return 0;
     client->exchange = request->exchange;
@@ -92,10 +110,20 @@ void client_revoke(Client *client, PacketVerdict verdict)
     client->report.verdicts[PACKET_GOOD]--;
     client->report.verdicts[verdict]++;
     client->report.last_verdict = verdict;
+    if (verdict == PACKET_DELAY)
+        client->report.tests &= (uint16_t) ~TEST_A;
+}
+
+void client_forget_exchange(Client *client)
+{
+    interleave_reset(&client->interleave);
 }
 
 void client_close(Client *client)
 {
+    if (client_is_waiting(client))
+        interleave_on_missed(&client->interleave);
+    client->interleave.received_as.value = 0;
     client->exchange.value = 0;
     client->answered = false;
     client->sent_as.value = 0;
@@ -107,13 +135,11 @@ typedef struct Measurement {
     double response_time; /* s, that the server took */
 } Measurement;
 
-static void measure(const Client *client, const ClientContext *context, const ClientInput *input,
-                    const NtpPacket *packet, Measurement *ret)
+static void measure(const ClientContext *context, const ExchangeTimes *times, const NtpPacket *packet,
+                    Measurement *ret)
 {
-    int64_t received = ntp_time_to_ns(packet->receive, context->pivot_ns);
-    int64_t transmitted = ntp_time_to_ns(packet->transmit, context->pivot_ns);
-    int64_t local_span = input->received.ns - client->sent.ns;
-    int64_t server_span = transmitted - received;
+    int64_t local_span = times->received.ns - times->sent.ns;
+    int64_t server_span = times->remote_sent - times->remote_received;
     double interval = (double) local_span * 1e-9;
     double server_precision = exp2(packet->precision);
     double precision = context->precision + server_precision;
@@ -122,8 +148,9 @@ static void measure(const Client *client, const ClientContext *context, const Cl
     *ret = (Measurement) {
         .sample =
             {
-                .time = {client->sent.ns + local_span / 2},
-                .truth = cooked_add((CookedTime) {received + server_span / 2}, context->config->offset),
+                .time = {times->sent.ns + local_span / 2},
+                .truth = cooked_add((CookedTime) {times->remote_received + server_span / 2},
+                                    context->config->offset),
                 .peer_delay = fmax(delay, precision),
                 .peer_dispersion = precision + context->max_frequency_error * fabs(interval),
                 .root_delay = packet->root_delay,
@@ -131,7 +158,7 @@ static void measure(const Client *client, const ClientContext *context, const Cl
                 .stratum = packet->stratum,
                 .leap = packet->leap,
             },
-        .response_time = (double) server_span * 1e-9,
+        .response_time = fmax(0, (double) server_span * 1e-9),
     };
     /* A delay that is negative by more than the clocks' resolution is no delay: let test A see it. */
     if (delay < -precision)
@@ -180,6 +207,9 @@ static PacketVerdict test_loop(const Client *client, const ClientContext *contex
 
     if (packet->stratum > 1 && own != 0 && packet->reference_id == own)
         return PACKET_LOOP;
+    /* Whoever takes over what a server says of itself looks the same. */
+    if (context->config->copy)
+        return PACKET_GOOD;
     if (context->own_stratum > 1 && packet->stratum == context->own_stratum &&
         packet->reference_id == context->own_reference_id && packet->root_delay == context->own_root_delay &&
         packet->reference.value == context->own_reference.value)
@@ -233,8 +263,11 @@ static PacketVerdict judge_frame(const Client *client, const ClientContext *cont
 /* Tests 1 and 2: does it repeat the secret, and only once? Looks at 3 on the way. */
 static PacketVerdict judge_origin(const Client *client, const NtpPacket *packet, uint16_t *tests)
 {
-    bool fresh = packet->transmit.value != client->last_transmit.value || packet->transmit.value == 0;
-    bool ours = client->sent_as.value != 0 && packet->origin.value == client->sent_as.value;
+    /* An interleaved answer may well repeat the transmit timestamp of the one before it. */
+    bool fresh = packet->transmit.value != client->last_transmit.value || packet->transmit.value == 0 ||
+                 packet->receive.value != client->last_receive.value;
+    bool ours = client->sent_as.value != 0 && (packet->origin.value == client->sent_as.value ||
+                                               interleave_is_answer(&client->interleave, packet));
     bool timed = packet->receive.value != 0 && packet->transmit.value != 0;
 
     *tests |= (uint16_t) ((fresh ? TEST_1 : 0) | (ours ? TEST_2 : 0) | (timed ? TEST_3 : 0));
@@ -268,11 +301,12 @@ static PacketVerdict judge_kind(const NtpPacket *packet, uint16_t tests)
 }
 
 /* Tests 6 and 7: what the server says of itself. */
-static PacketVerdict judge_server(const ClientContext *context, const NtpPacket *packet, uint16_t *tests)
+static PacketVerdict judge_server(const ClientContext *context, const NtpPacket *packet, bool interleaved,
+                                  uint16_t *tests)
 {
     bool synchronized = packet->leap != LEAP_UNSYNCHRONIZED && packet->stratum >= 1 && packet->stratum <= 15;
-    bool contradicts = ntp_time_to_ns(packet->transmit, context->pivot_ns) <
-                       ntp_time_to_ns(packet->receive, context->pivot_ns);
+    bool contradicts = !interleaved && ntp_time_to_ns(packet->transmit, context->pivot_ns) <
+                                           ntp_time_to_ns(packet->receive, context->pivot_ns);
     bool near = packet->root_delay / 2 + packet->root_dispersion < ROOT_DISTANCE_MAX && !contradicts;
 
     *tests |= (uint16_t) ((synchronized ? TEST_6 : 0) | (near ? TEST_7 : 0));
@@ -300,57 +334,115 @@ static void fill_report(NtpReport *report, const ClientContext *context, const C
                                  ? (CookedTime) {ntp_time_to_ns(packet->reference, context->pivot_ns)}
                                  : COOKED_UNSET;
     report->authenticated = context->config->key != 0;
-    report->receive_origin = input->received_origin;
     if (input->local.family != IP_UNSPEC)
         report->local = input->local;
+}
+
+/* What the extension field adds: finer numbers, and what the server has corrected since its last answer. */
+static int64_t take_mono_root(Client *client, const ClientContext *context, NtpPacket *packet)
+{
+    MonoRoot field;
+
+    if (!context->config->mono_root || !mono_root_find(packet, &field))
+        return 0;
+    packet->root_delay = field.root_delay;
+    packet->root_dispersion = field.root_dispersion;
+    return mono_clock_on_answer(&client->mono_clock, packet->receive, &field);
+}
+
+/* Which times this answer measures; false: none that make sense. */
+static bool find_times(Client *client, const ClientContext *context, const ClientInput *input,
+                       const NtpPacket *packet, int64_t shift, ExchangeTimes *ret)
+{
+    bool interleaved = client->report.interleaved, good = true;
+    ExchangeTimes times = {
+        .sent = client->sent,
+        .received = input->received,
+        .remote_received = ntp_time_to_ns(packet->receive, context->pivot_ns),
+        .remote_sent = ntp_time_to_ns(packet->transmit, context->pivot_ns),
+        .sent_origin = client->sent_origin,
+        .received_origin = input->received_origin,
+    };
+
+    *ret = times;
+    if (interleaved) {
+        interleave_shift(&client->interleave, shift);
+        times.remote_sent += shift;
+        good = interleave_times(&client->interleave, &times, ret);
+    }
+    if (context->config->xleave)
+        interleave_on_answer(&client->interleave, &times, packet->receive, !interleaved);
+    return good;
+}
+
+static PacketVerdict judge_sample(Client *client, const ClientContext *context, const ExchangeTimes *times,
+                                  const NtpPacket *packet, Sample *ret)
+{
+    NtpReport *report = &client->report;
+    Measurement m;
+
+    measure(context, times, packet, &m);
+    report->transmit_origin = times->sent_origin;
+    report->receive_origin = times->received_origin;
+    report->peer_delay = m.sample.peer_delay;
+    report->peer_dispersion = m.sample.peer_dispersion;
+    report->response_time = m.response_time;
+    PacketVerdict verdict = judge_measurement(client, context, &m, packet, &report->tests);
+    if (verdict == PACKET_GOOD) {
+        report->good_received++;
+        *ret = m.sample;
+    }
+    return verdict;
+}
+
+/* Is it the answer to our request, by who may give it? Changes nothing but the report. */
+static PacketVerdict judge_answer(Client *client, const ClientContext *context, const ClientInput *input,
+                                  NtpPacket *ret_packet, uint16_t *tests)
+{
+    PacketVerdict verdict = judge_frame(client, context, input, ret_packet);
+
+    if (verdict != PACKET_GOOD)
+        return verdict;
+    verdict = judge_origin(client, ret_packet, tests);
+    if (verdict != PACKET_GOOD)
+        return verdict;
+    verdict = judge_mac(context, input, ret_packet, tests);
+    if (verdict != PACKET_GOOD) {
+        client->report.tests = *tests;
+        return verdict;
+    }
+    return judge_kind(ret_packet, *tests);
 }
 
 static PacketVerdict judge(Client *client, const ClientContext *context, const ClientInput *input,
                            ClientResult *ret)
 {
     NtpReport *report = &client->report;
+    ExchangeTimes times;
     uint16_t tests = 0;
     NtpPacket packet;
-    Measurement m;
 
-    PacketVerdict verdict = judge_frame(client, context, input, &packet);
-    if (verdict != PACKET_GOOD)
-        return verdict;
-    verdict = judge_origin(client, &packet, &tests);
-    if (verdict != PACKET_GOOD)
-        return verdict;
-    verdict = judge_mac(context, input, &packet, &tests);
-    if (verdict != PACKET_GOOD) {
-        report->tests = tests;
-        return verdict;
-    }
-    verdict = judge_kind(&packet, tests);
+    PacketVerdict verdict = judge_answer(client, context, input, &packet, &tests);
     ret->finished = verdict == PACKET_GOOD || verdict == PACKET_KISS_RATE || verdict == PACKET_KISS_OTHER;
     if (verdict != PACKET_GOOD)
         return verdict;
 
     /* From here on it is the server that speaks, once for each request. */
     client->answered = true;
+    client->last_receive = packet.receive;
     client->last_transmit = packet.transmit;
+    report->interleaved = interleave_is_answer(&client->interleave, &packet);
+    ret->shift = take_mono_root(client, context, &packet);
     fill_report(report, context, input, &packet);
-    verdict = judge_server(context, &packet, &tests);
+    bool timed = find_times(client, context, input, &packet, ret->shift, &times);
+    verdict = judge_server(context, &packet, report->interleaved, &tests);
     report->tests = tests;
     if (verdict != PACKET_GOOD)
         return verdict;
 
     ret->reached = true;
     report->valid_received++;
-    measure(client, context, input, &packet, &m);
-    report->transmit_origin = client->sent_origin;
-    report->peer_delay = m.sample.peer_delay;
-    report->peer_dispersion = m.sample.peer_dispersion;
-    report->response_time = m.response_time;
-    verdict = judge_measurement(client, context, &m, &packet, &report->tests);
-    if (verdict == PACKET_GOOD) {
-        report->good_received++;
-        ret->sample = m.sample;
-    }
-    return verdict;
+    return timed ? judge_sample(client, context, &times, &packet, &ret->sample) : PACKET_DELAY;
 }
 
 void client_on_packet(Client *client, const ClientContext *context, const ClientInput *input,

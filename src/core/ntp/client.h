@@ -2,8 +2,9 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* The client's side of one association in basic mode (RFC 5905, section 8, with the data minimisation of
- * draft-ietf-ntp-data-minimization): makes requests, judges what comes back, makes a Sample of a good answer.
+/* The client's side of one association, in basic mode (RFC 5905, section 8, with the data minimisation of
+ * draft-ietf-ntp-data-minimization) or interleaved mode (interleave.h): makes requests, judges what comes
+ * back, makes a Sample of a good answer.
  *
  * Against whoever cannot see our packets stand two secrets, new for each request: the 64 bits of the transmit
  * timestamp, which the answer must repeat, and the port of a fresh socket (the exchange). Each request takes
@@ -12,14 +13,16 @@
 #include "core/api/action.h"
 #include "core/config/config.h"
 #include "core/ntp/authenticator.h"
+#include "core/ntp/interleave.h"
+#include "core/ntp/mono-root.h"
 #include "core/ntp/packet.h"
 #include "core/stats/source-stats.h"
 
 /* Seconds after which an answer is of no use any more, on top of maxdelay. */
 #define CLIENT_RESPONSE_TIME_MAX 4.0
 
-/* The longest request: a header and a MAC. */
-#define CLIENT_REQUEST_MAX (NTP_HEADER_SIZE + NTP_MAC_MAX)
+/* The longest request: a header, an extension field and a MAC. */
+#define CLIENT_REQUEST_MAX (NTP_HEADER_SIZE + MONO_ROOT_SIZE + NTP_MAC_MAX)
 
 /* Looked at and changed by the functions below only; `report` is for reading. */
 typedef struct Client {
@@ -29,8 +32,10 @@ typedef struct Client {
     NtpTime sent_as;     /* the random transmit timestamp in the request */
     LocalTime sent;      /* when; unset: not on its way yet */
     TimestampOrigin sent_origin;
-    NtpTime last_transmit; /* of the server, in the last valid answer; 0: none */
-    NtpReport report;      /* without id and remote */
+    NtpTime last_receive, last_transmit; /* of the server, in the last answer; 0: none */
+    Interleave interleave;
+    MonoClock mono_clock; /* of the server */
+    NtpReport report;     /* without id and remote */
 } Client;
 
 void client_reset(Client *client);
@@ -39,8 +44,9 @@ typedef struct ClientRequest {
     const SourceConfig *config;
     const Authenticator *authenticator;
     ExchangeId exchange;
-    uint64_t secret; /* unpredictable; 0 is replaced */
-    int8_t poll;     /* log2 s */
+    uint64_t secret;         /* unpredictable; 0 is replaced */
+    uint64_t receive_secret; /* another one */
+    int8_t poll;             /* log2 s */
 } ClientRequest;
 
 /* Begins an exchange; writes the request into ret and returns its length. 0: the source's key is missing,
@@ -55,6 +61,9 @@ bool client_on_sent(Client *client, ExchangeId exchange, LocalTime sent, Timesta
 
 /* The good sample of the last answer is not used after all: counts it under that verdict instead. */
 void client_revoke(Client *client, PacketVerdict verdict);
+
+/* The next request is a basic one. */
+void client_forget_exchange(Client *client);
 
 /* Nothing more is expected of the exchange. */
 void client_close(Client *client);
@@ -94,6 +103,7 @@ typedef struct ClientResult {
     PacketVerdict verdict;
     bool reached;  /* the answer was valid (tests 1 to 7): the source is reachable */
     bool finished; /* the exchange is over: nothing better can come */
+    int64_t shift; /* ns: what the source said before is to be moved by it, since it has set its clock */
     Sample sample; /* valid when verdict is PACKET_GOOD */
 } ClientResult;
 

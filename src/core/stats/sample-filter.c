@@ -44,6 +44,12 @@ void sample_filter_reset(SampleFilter *filter)
     filter->count = 0;
 }
 
+void sample_filter_shift(SampleFilter *filter, int64_t ns)
+{
+    for (size_t i = 0; i < filter->count; i++)
+        filter->entries[i].sample.truth.ns += ns;
+}
+
 static int compare_offsets(const void *a, const void *b)
 {
     double x = ((const Entry *) a)->offset, y = ((const Entry *) b)->offset;

@@ -17,6 +17,9 @@ DEFINE_CLEANUP(SampleFilter, sample_filter_free)
 
 void sample_filter_reset(SampleFilter *filter);
 
+/* The source has set its clock by ns. */
+void sample_filter_shift(SampleFilter *filter, int64_t ns);
+
 /* Takes a sample in. True when it completes the number: ret is the combined one, and the filter is empty
  * again. frequency: of the model of the clock, by which offsets are compared. */
 bool sample_filter_add(SampleFilter *filter, const Sample *sample, double frequency, Sample *ret);

@@ -72,13 +72,23 @@ struct SourceStats {
     uint32_t asymmetric_run; /* samples in a row for which the asymmetry was beyond doubt */
 };
 
+/* A register without samples. */
+static void clear(SourceStats *stats, const SourceStatsConfig *config)
+{
+    *stats = (SourceStats) {.config = *config};
+    if (config->has_asymmetry) {
+        stats->jitter_asymmetry = config->asymmetry;
+        stats->asymmetric_run = ASYMMETRY_RUN;
+    }
+}
+
 int source_stats_new(const SourceStatsConfig *config, SourceStats **ret)
 {
     SourceStats *stats = calloc(1, sizeof(*stats));
 
     if (!stats)
         return -ENOMEM;
-    stats->config = *config;
+    clear(stats, config);
     stats->config.max_samples = CLAMP(config->max_samples, 1, STATS_SAMPLES_MAX);
     *ret = stats;
     return 0;
@@ -94,7 +104,7 @@ void source_stats_reset(SourceStats *stats)
 {
     SourceStatsConfig config = stats->config;
 
-    *stats = (SourceStats) {.config = config};
+    clear(stats, &config);
 }
 
 static double shortest(const SourceStats *stats, size_t from, size_t to)
@@ -153,10 +163,20 @@ static void find_path(SourceStats *stats)
         stats->path_start = 0;
 }
 
+/* The shortest round trip is not measured, but given. */
+static bool knows_min_delay(const SourceStats *stats)
+{
+    return stats->config.min_delay > 0;
+}
+
 /* What a round trip took beyond the shortest on its path. */
 static double excess_delay(const SourceStats *stats, size_t i)
 {
-    return stats->samples[i].peer_delay - (i < stats->path_start ? stats->old_min_delay : stats->min_delay);
+    double delay = stats->samples[i].peer_delay;
+
+    if (knows_min_delay(stats))
+        return fmax(0, delay - stats->config.min_delay);
+    return delay - (i < stats->path_start ? stats->old_min_delay : stats->min_delay);
 }
 
 /* Of the samples on the same path as this one. */
@@ -170,12 +190,17 @@ static void measure_delays(SourceStats *stats)
 {
     double sum = 0, expected = 0;
 
-    find_path(stats);
-    stats->old_min_delay = shortest(stats, 0, stats->path_start);
-    stats->min_delay = shortest(stats, stats->path_start, stats->count);
+    if (knows_min_delay(stats)) {
+        stats->path_start = 0;
+        stats->min_delay = stats->config.min_delay;
+    } else {
+        find_path(stats);
+        stats->old_min_delay = shortest(stats, 0, stats->path_start);
+        stats->min_delay = shortest(stats, stats->path_start, stats->count);
+    }
     for (size_t i = 0; i < stats->count; i++) {
         sum += excess_delay(stats, i);
-        expected += 2 - shortest_excess(path_samples(stats, i));
+        expected += knows_min_delay(stats) ? 2 : 2 - shortest_excess(path_samples(stats, i));
     }
     stats->jitter = (sum + 2 * JITTER_UNKNOWN * stats->min_delay) / (expected + 2);
 }
@@ -193,7 +218,7 @@ static Measurement measurement_of(const SourceStats *stats, size_t i)
     const Sample *sample = &stats->samples[i];
     int64_t offset_ns = sample->truth.ns - sample->time.ns - stats->base_ns;
     /* The shortest has some excess, too, which is not known better than this. */
-    double shortest = stats->jitter * sqrt(2 / path_samples(stats, i));
+    double shortest = knows_min_delay(stats) ? 0 : stats->jitter * sqrt(2 / path_samples(stats, i));
     double unsharp = EDGE_UNSHARP * shortest, precision = stats->config.precision;
 
     return (Measurement) {
@@ -209,6 +234,8 @@ static void measure_asymmetry(SourceStats *stats, const RegressionPoint *points)
 {
     double xx = 0, xy = 0, asymmetry;
 
+    if (stats->config.has_asymmetry)
+        return;
     for (size_t i = stats->line.start; i < stats->count; i++) {
         double x = excess_delay(stats, i);
         double y = points[i].value - stats->line.intercept - stats->line.slope * points[i].time;
@@ -400,11 +427,15 @@ static double present_min_delay(const SourceStats *stats)
 {
     double least, mean;
 
+    if (knows_min_delay(stats))
+        return stats->config.min_delay;
     return latest_delays(stats, &least, &mean) ? MAX(least, stats->min_delay) : stats->min_delay;
 }
 
 double source_stats_delay_limit_ratio(const SourceStats *stats, double ratio)
 {
+    if (knows_min_delay(stats))
+        return stats->config.min_delay * ratio;
     return stats->count >= SAMPLES_OPINION ? stats->min_delay * ratio : INFINITY;
 }
 

@@ -16,6 +16,10 @@
 typedef struct SourceStatsConfig {
     int32_t min_samples, max_samples; /* 1..64 */
     double precision;                 /* s, of our clock */
+    double min_delay;                 /* s, shortest round trip when it is known; 0: as measured */
+    bool has_asymmetry;               /* false: to be estimated */
+    double asymmetry;                 /* part of what a round trip takes longer that is an error of the
+                                         offset: 0.5 all on the way to the source, -0.5 all on the way back */
 } SourceStatsConfig;
 
 typedef struct SourceStats SourceStats;
@@ -55,7 +59,7 @@ typedef struct SourceStatsReport {
     double span;               /* s */
     double frequency, skew;    /* as Estimate */
     double standard_deviation; /* s, of the residuals */
-    double jitter_asymmetry;   /* -0.5..0.5 */
+    double jitter_asymmetry;   /* as SourceStatsConfig has it */
     double min_delay;          /* s */
 } SourceStatsReport;
 void source_stats_report(const SourceStats *stats, SourceStatsReport *ret);
