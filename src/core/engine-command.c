@@ -149,7 +149,8 @@ static CommandResult make_step(Engine *engine)
         return COMMAND_NO_CLOCK;
     if (!engine->reference.was_updated)
         return COMMAND_NOT_SYNCHRONIZED;
-    engine_step(engine, remaining);
+    if (!engine->step_pending)
+        engine_step(engine, remaining);
     return COMMAND_OK;
 }
 

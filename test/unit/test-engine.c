@@ -899,6 +899,8 @@ static void test_make_step(void **state)
     assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_NOT_SYNCHRONIZED);
     run(world, 20);
     assert_true(true_offset(world) > 1.9);
+    /* Two may ask for it before the kernel has done it: it is done once. */
+    assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
     assert_int_equal(engine_apply(world->engine, &command, now_of(world), &reply), COMMAND_OK);
     drain(world);
     assert_true(fabs(true_offset(world)) < 1e-4);
