@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 
-/* Two requests to the bus driver for each call: a match for the end of the caller's unique name, then whether
- * the name still is there. The bus handles them in this order, so that no departure is missed. A unique name
- * is never given to anybody else. */
+/* Two requests to the bus driver for each call: a match for the end of the caller's unique name, then whose
+ * that name is, if it still is there. The bus handles them in this order, so that no departure is missed. A
+ * unique name is never given to anybody else. */
 
 #include "bus/held-call.h"
 
@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define USER_UNKNOWN UINT32_MAX
+
 struct HeldCall {
     HeldCalls *calls;
     sd_bus_message *message;
     sd_bus_slot *departure; /* match */
-    sd_bus_slot *presence;  /* reply to NameHasOwner */
-    HeldCallGone on_gone;
+    sd_bus_slot *identity;  /* reply to GetConnectionUnixUser */
+    uint32_t user;          /* USER_UNKNOWN: not told yet */
+    HeldCallEnded on_end;
     void *userdata;
 };
 
@@ -39,19 +42,30 @@ static int on_departure(sd_bus_message *signal, void *userdata, unused_ sd_bus_e
     const char *name, *old_owner, *new_owner;
 
     if (sd_bus_message_read(signal, "sss", &name, &old_owner, &new_owner) > 0 && new_owner[0] == '\0')
-        call->on_gone(call->userdata);
+        call->on_end(call->userdata, HELD_CALL_GONE);
     return 0;
 }
 
-static int on_presence(sd_bus_message *reply, void *userdata, unused_ sd_bus_error *error)
+static size_t count_of_user(const HeldCalls *calls, uint32_t user)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < calls->count; i++)
+        count += calls->calls[i]->user == user;
+    return count;
+}
+
+static int on_identity(sd_bus_message *reply, void *userdata, unused_ sd_bus_error *error)
 {
     HeldCall *call = userdata;
-    int present = 1;
 
-    /* An error tells of the bus, not of the caller: the end of the connection is seen elsewhere. */
-    if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "b", &present) > 0 &&
-        !present)
-        call->on_gone(call->userdata);
+    /* Any other error tells of the bus, not of the caller: the end of the connection is seen elsewhere. */
+    if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+        call->on_end(call->userdata, HELD_CALL_GONE);
+    else if (!sd_bus_message_is_method_error(reply, NULL) &&
+             sd_bus_message_read(reply, "u", &call->user) > 0 && call->user != 0 &&
+             count_of_user(call->calls, call->user) > HELD_CALLS_PER_USER)
+        call->on_end(call->userdata, HELD_CALL_TOO_MANY);
     return 0;
 }
 
@@ -69,11 +83,12 @@ static int watch_caller(HeldCall *call)
     r = sd_bus_add_match_async(bus, &call->departure, match, on_departure, NULL, call);
     if (r < 0)
         return r;
-    return sd_bus_call_method_async(bus, &call->presence, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                    "org.freedesktop.DBus", "NameHasOwner", on_presence, call, "s", sender);
+    return sd_bus_call_method_async(bus, &call->identity, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                    "org.freedesktop.DBus", "GetConnectionUnixUser", on_identity, call, "s",
+                                    sender);
 }
 
-int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallGone on_gone, void *userdata,
+int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallEnded on_end, void *userdata,
                   HeldCall **ret)
 {
     HeldCall *call = calloc(1, sizeof(*call));
@@ -83,7 +98,8 @@ int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallGone on_gon
     assert(held_calls_have_room(calls, message));
     *call = (HeldCall) {.calls = calls,
                         .message = sd_bus_message_ref(message),
-                        .on_gone = on_gone,
+                        .user = USER_UNKNOWN,
+                        .on_end = on_end,
                         .userdata = userdata};
     calls->calls[calls->count++] = call;
 
@@ -106,7 +122,7 @@ HeldCall *held_call_free(HeldCall *call)
         if (calls->calls[i] == call)
             calls->calls[i] = calls->calls[--calls->count];
     sd_bus_slot_unref(call->departure);
-    sd_bus_slot_unref(call->presence);
+    sd_bus_slot_unref(call->identity);
     sd_bus_message_unref(call->message);
     free(call);
     return NULL;

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* Method calls whose answer comes later: held as long as the caller is on the bus, and not too many of them.
+/* Method calls whose answer comes later: held as long as the caller is on the bus, and not too many of them:
+ * so many for each connection, so many for each user but root, whom nobody else's calls may keep out.
  *
  * sd_bus_track would do the first half, but it asks the bus driver with a blocking call. */
 
@@ -12,7 +13,8 @@
 #include "base/macros.h"
 
 #define HELD_CALLS_PER_SENDER 8
-#define HELD_CALLS_MAX        64
+#define HELD_CALLS_PER_USER   16
+#define HELD_CALLS_MAX        256
 
 typedef struct HeldCall HeldCall;
 
@@ -22,13 +24,19 @@ typedef struct HeldCalls {
     size_t count;
 } HeldCalls;
 
-/* The caller has left the bus; the handler frees the HeldCall. */
-typedef void (*HeldCallGone)(void *userdata);
+typedef enum HeldCallEnd {
+    HELD_CALL_GONE = 0, /* the caller has left the bus */
+    HELD_CALL_TOO_MANY, /* his user has more than his share: the handler tells him so */
+} HeldCallEnd;
 
+/* The handler frees the HeldCall. */
+typedef void (*HeldCallEnded)(void *userdata, HeldCallEnd end);
+
+/* Whose calls there are is known a moment after they came: this is about the connection and the sum. */
 bool held_calls_have_room(const HeldCalls *calls, sd_bus_message *message);
 
 /* Takes a reference on message. There must be room. */
-int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallGone on_gone, void *userdata,
+int held_call_new(HeldCalls *calls, sd_bus_message *message, HeldCallEnded on_end, void *userdata,
                   HeldCall **ret) must_check_;
 HeldCall *held_call_free(HeldCall *call);
 

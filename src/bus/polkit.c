@@ -81,9 +81,16 @@ static Check *check_free(Check *check)
     return NULL;
 }
 
-static void on_caller_gone(void *userdata)
+static void on_call_ended(void *userdata, HeldCallEnd end)
 {
-    check_free(userdata);
+    Check *check = userdata;
+
+    if (end == HELD_CALL_TOO_MANY && check->answer != AUTHORIZATION_PENDING)
+        return; /* it waits no longer: it is on its way to be dispatched */
+    if (end == HELD_CALL_TOO_MANY)
+        (void) sd_bus_reply_method_errorf(held_call_message(check->call), SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                          "Too many calls of this user are waiting for authorization");
+    check_free(check);
 }
 
 /* Has the message dispatched a second time. */
@@ -193,7 +200,7 @@ static int check_new(Polkit *polkit, sd_bus_message *message, const char *action
         (Check) {.polkit = polkit, .action = action, .answer = AUTHORIZATION_PENDING, .next = polkit->checks};
     snprintf(check->cancel_id, sizeof(check->cancel_id), "%" PRIu64, ++polkit->last_cancel_id);
     polkit->checks = check;
-    int r = held_call_new(&polkit->calls, message, on_caller_gone, check, &check->call);
+    int r = held_call_new(&polkit->calls, message, on_call_ended, check, &check->call);
     if (r < 0) {
         check_free(check);
         return r;

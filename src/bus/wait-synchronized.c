@@ -55,9 +55,14 @@ static void wait_free(Wait *wait)
     free(wait);
 }
 
-static void on_caller_gone(void *userdata)
+static void on_call_ended(void *userdata, HeldCallEnd end)
 {
-    wait_free(userdata);
+    Wait *wait = userdata;
+
+    if (end == HELD_CALL_TOO_MANY)
+        (void) sd_bus_reply_method_errorf(held_call_message(wait->call), SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                          "Too many calls of this user are waiting");
+    wait_free(wait);
 }
 
 static int on_timeout(unused_ sd_event_source *source, unused_ uint64_t usec, void *userdata)
@@ -121,7 +126,7 @@ static int hold(WaitSynchronized *waits, sd_bus_message *message, const WaitLimi
         return -ENOMEM;
     *wait = (Wait) {.waits = waits, .limits = *limits, .next = waits->list};
     waits->list = wait;
-    int r = held_call_new(&waits->calls, message, on_caller_gone, wait, &wait->call);
+    int r = held_call_new(&waits->calls, message, on_call_ended, wait, &wait->call);
     if (r >= 0)
         r = arm_timeout(wait, timeout_usec);
     if (r < 0) {
