@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Names of the server's verdicts, in the order of the enum; see server-report.h. */
+
+#include "core/api/server-report.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+
+static const char *const names[] = {
+    [SERVER_ANSWERED] = "answered",
+    [SERVER_KISSED] = "kiss-of-death",
+    [SERVER_LIMITED] = "rate-limited",
+    [SERVER_DENIED] = "denied",
+    [SERVER_MALFORMED] = "malformed",
+    [SERVER_BAD_VERSION] = "bad-version",
+    [SERVER_BAD_MODE] = "bad-mode",
+    [SERVER_UNAUTHENTICATED] = "unauthenticated",
+    [SERVER_LATE] = "late",
+};
+static_assert(ELEMENTS(names) == SERVER_VERDICT_COUNT, "one for each verdict");
+
+const char *server_verdict_name(ServerVerdict verdict)
+{
+    return (size_t) verdict < ELEMENTS(names) ? names[verdict] : "invalid";
+}

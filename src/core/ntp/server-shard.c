@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* What a request has to pass, in this order: form, access, limit; see server-shard.h. The cheapest comes
+ * first, and a client is not noted before it is allowed. */
+
+#include "core/ntp/server-shard.h"
+
+#include <errno.h>
+
+struct ServerShard {
+    const AccessTable *access; /* borrowed; NULL: nobody may ask */
+    RateLimit limit;
+    ClientLog *log; /* owned; NULL: none */
+    SipKey key;     /* of the random bits */
+    uint64_t drawn; /* random words so far */
+    ServerReport report;
+};
+
+int server_shard_new(const ServerShardSetup *setup, ServerShard **ret)
+{
+    cleanup_(server_shard_freep) ServerShard *shard = calloc(1, sizeof(*shard));
+    SipKey log_key = siphash_key(setup->secret);
+
+    if (!shard)
+        return -ENOMEM;
+    shard->limit = setup->limit;
+    shard->key = siphash_key(setup->secret + SIPHASH_KEY_SIZE);
+    if (setup->log_limit > 0) {
+        int r = client_log_new(setup->log_limit, &log_key, &shard->log);
+        if (r < 0)
+            return r;
+    }
+    *ret = TAKE_PTR(shard);
+    return 0;
+}
+
+ServerShard *server_shard_free(ServerShard *shard)
+{
+    if (!shard)
+        return NULL;
+    client_log_free(shard->log);
+    free(shard);
+    return NULL;
+}
+
+void server_shard_set_access(ServerShard *shard, const AccessTable *access)
+{
+    shard->access = access;
+}
+
+int8_t server_shard_min_poll(const ServerShard *shard)
+{
+    return shard->limit.enabled && shard->log ? shard->limit.interval : INT8_MIN;
+}
+
+static uint64_t draw(ServerShard *shard)
+{
+    return siphash_word(&shard->key, shard->drawn++);
+}
+
+/* Whether this client is answered now. */
+static RateVerdict check_rate(ServerShard *shard, const IpAddress *address, MonoTime mono)
+{
+    ClientRecord *record;
+    RateVerdict verdict = RATE_PASS;
+
+    if (!shard->log)
+        return RATE_PASS;
+    record = client_log_hit(shard->log, address, mono);
+    if (shard->limit.enabled) {
+        verdict = rate_limit_check(&shard->limit, &record->rate, mono, (uint32_t) draw(shard));
+        if (verdict > RATE_LEAK && client_log_hurries(record))
+            verdict = RATE_LEAK;
+    }
+    client_log_answered(record, verdict <= RATE_LEAK);
+    return verdict;
+}
+
+static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
+                            MonoTime mono, uint8_t ret[static SERVER_ANSWER_SIZE])
+{
+    ServerQuestion question;
+    ServerVerdict verdict = server_check(request, &question);
+
+    if (verdict != SERVER_ANSWERED)
+        return verdict;
+    if (!shard->access || !access_table_allows(shard->access, &request->remote.address))
+        return SERVER_DENIED;
+
+    RateVerdict rate = check_rate(shard, &request->remote.address, mono);
+    shard->report.received++;
+    if (rate > RATE_LEAK)
+        shard->report.dropped++;
+    if (rate == RATE_DROP)
+        return SERVER_LIMITED;
+    verdict = server_answer(batch, request, &question, draw(shard), ret);
+    if (verdict != SERVER_ANSWERED || rate != RATE_KISS)
+        return verdict;
+    server_kiss(ret);
+    return SERVER_KISSED;
+}
+
+ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
+                                      const ServerRequest *request, MonoTime mono,
+                                      uint8_t ret[static SERVER_ANSWER_SIZE])
+{
+    ServerVerdict verdict = answer(shard, batch, request, mono, ret);
+
+    shard->report.verdicts[verdict]++;
+    if (verdict == SERVER_ANSWERED) {
+        shard->report.receive_stamps[request->origin]++;
+        shard->report.transmit_stamps[TIMESTAMP_DAEMON]++;
+    }
+    return verdict;
+}
+
+void server_shard_on_send_failed(ServerShard *shard)
+{
+    shard->report.failed++;
+}
+
+void server_shard_report(const ServerShard *shard, ServerReport *report)
+{
+    const ServerReport *own = &shard->report;
+
+    report->received += own->received;
+    report->dropped += own->dropped;
+    report->failed += own->failed;
+    for (size_t i = 0; i < ELEMENTS(own->verdicts); i++)
+        report->verdicts[i] += own->verdicts[i];
+    for (size_t i = 0; i < ELEMENTS(own->receive_stamps); i++) {
+        report->receive_stamps[i] += own->receive_stamps[i];
+        report->transmit_stamps[i] += own->transmit_stamps[i];
+    }
+    if (shard->log) {
+        report->log_dropped += client_log_dropped(shard->log);
+        report->clients += client_log_count(shard->log);
+    }
+}
+
+ClientLog *server_shard_log(ServerShard *shard)
+{
+    return shard->log;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* One thread's share of the server: who may ask, its own log of clients with their limits, its own counters.
+ * It is given one request after another and says what to send. Nothing in here is shared, so nothing is
+ * locked; nothing allocates or calls the system. */
+
+#include "core/ntp/access.h"
+#include "core/ntp/client-log.h"
+#include "core/ntp/server.h"
+
+typedef struct ServerShard ServerShard;
+
+typedef struct ServerShardSetup {
+    RateLimit limit;
+    size_t log_limit;                     /* bytes for the log of clients; 0: no log, and no limit of rates */
+    uint8_t secret[2 * SIPHASH_KEY_SIZE]; /* unpredictable: order of the log, random bits of answers */
+} ServerShardSetup;
+
+int server_shard_new(const ServerShardSetup *setup, ServerShard **ret) must_check_;
+ServerShard *server_shard_free(ServerShard *shard);
+DEFINE_CLEANUP(ServerShard, server_shard_free);
+
+/* Who may ask from now on: a table that stays until another one is given. NULL: nobody. */
+void server_shard_set_access(ServerShard *shard, const AccessTable *access);
+
+/* What answers tell of the shortest poll, see ServerBatch. */
+int8_t server_shard_min_poll(const ServerShard *shard);
+
+/* Decides about a request. SERVER_ANSWERED and SERVER_KISSED: `ret` is to be sent to where it came from;
+ * anything else: nothing is. mono: the present. */
+ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
+                                      const ServerRequest *request, MonoTime mono,
+                                      uint8_t ret[static SERVER_ANSWER_SIZE]);
+
+/* The network did not take an answer. */
+void server_shard_on_send_failed(ServerShard *shard);
+
+/* Adds this shard's counters to a report that begins with zeros. */
+void server_shard_report(const ServerShard *shard, ServerReport *report);
+
+/* NULL: there is none. */
+ClientLog *server_shard_log(ServerShard *shard);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Requests to answers; see server.h.
+ *
+ * The receive timestamp that we send is odd and the transmit timestamp even, and the transmit timestamp is
+ * the later one: a client that gets both can always tell which is which, and none of them is ever the
+ * client's own. */
+
+#include "core/ntp/server.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "core/ntp/packet.h"
+
+/* Modes of RFC 5905, figure 10. The first was no field yet in version 1, and is 0 there. */
+enum { MODE_NONE = 0, MODE_ACTIVE = 1, MODE_PASSIVE = 2, MODE_CLIENT = 3, MODE_SERVER = 4 };
+
+#define NTP_PORT        123
+#define AT_STRATUM      1
+#define AT_POLL         2
+#define AT_REFERENCE_ID 12
+#define AT_ORIGIN       24
+#define AT_TRANSMIT     40
+
+/* An answer that is older than that is of no use: clients refuse it (test A). */
+#define WAIT_MAX (4 * NSEC_PER_SEC)
+
+static_assert(SERVER_ANSWER_SIZE == NTP_HEADER_SIZE, "an answer is a header");
+static_assert(sizeof(ServerSnapshot) == 12 * sizeof(uint64_t), "words only");
+
+static uint64_t fuzz_mask_of(int64_t precision)
+{
+    /* The fraction has 32 bits; a clock that is worse than a second is not made worse still. */
+    int64_t bits = CLAMP(32 + precision, 0, 32);
+
+    return (UINT64_C(1) << bits) - 1;
+}
+
+void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_poll, ServerBatch *ret)
+{
+    double age = fmax(0, (double) (now.ns - snapshot->base) * 1e-9);
+    uint8_t header[NTP_HEADER_SIZE];
+    const NtpPacket packet = {
+        .leap = (LeapStatus) snapshot->leap,
+        .stratum = snapshot->stratum < 16 ? (uint8_t) snapshot->stratum : 0,
+        .precision = (int8_t) snapshot->precision,
+        .root_delay = snapshot->root_delay,
+        .root_dispersion = snapshot->root_dispersion + age * snapshot->dispersion_rate,
+        .reference_id = (uint32_t) snapshot->reference_id,
+        .reference = {snapshot->reference},
+    };
+
+    ntp_packet_build(&packet, header);
+    *ret = (ServerBatch) {
+        .fuzz_mask = fuzz_mask_of(snapshot->precision),
+        .min_poll = min_poll,
+        .snapshot = *snapshot,
+    };
+    memcpy(ret->header, header, sizeof(ret->header));
+}
+
+/* Which mode the answer to a mode has; MODE_NONE: there is none. */
+static uint8_t answering_mode(uint8_t version, uint8_t mode, uint16_t port)
+{
+    if (mode == MODE_CLIENT)
+        return MODE_SERVER;
+    if (mode == MODE_ACTIVE)
+        return MODE_PASSIVE;
+    /* In version 1 a client is told from a server by its port alone. */
+    if (mode == MODE_NONE && version == 1 && port != NTP_PORT)
+        return MODE_SERVER;
+    return MODE_NONE;
+}
+
+static ServerVerdict check_tail(const ServerRequest *request)
+{
+    NtpPacket packet;
+
+    if (!ntp_packet_parse(request->bytes, request->length, &packet))
+        return SERVER_MALFORMED;
+    return packet.mac_length > 0 ? SERVER_UNAUTHENTICATED : SERVER_ANSWERED;
+}
+
+ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
+{
+    const uint8_t *bytes = request->bytes;
+
+    if (request->length < NTP_HEADER_SIZE)
+        return SERVER_MALFORMED;
+    uint8_t version = bytes[0] >> 3 & 7, mode = bytes[0] & 7;
+    if (version < 1 || version > 4)
+        return SERVER_BAD_VERSION;
+    mode = answering_mode(version, mode, request->remote.port);
+    /* Port 0 cannot be answered to. */
+    if (mode == MODE_NONE || request->remote.port == 0)
+        return SERVER_BAD_MODE;
+    if (request->length > NTP_HEADER_SIZE) {
+        ServerVerdict verdict = check_tail(request);
+        if (verdict != SERVER_ANSWERED)
+            return verdict;
+    }
+    ByteReader reader = byte_reader(bytes + AT_TRANSMIT, sizeof(uint64_t));
+    *ret = (ServerQuestion) {
+        .version = version,
+        .mode = mode,
+        .poll = (int8_t) bytes[AT_POLL],
+        .transmit = byte_reader_u64(&reader),
+    };
+    return SERVER_ANSWERED;
+}
+
+static uint64_t served_time(const ServerSnapshot *snapshot, RawTime raw)
+{
+    int64_t slewed = (int64_t) llrint((double) (raw.ns - snapshot->base) * snapshot->correction_rate);
+
+    return ntp_time_from_ns(raw.ns + snapshot->correction + slewed).value;
+}
+
+/* Receive and transmit timestamp of the answer. */
+static void stamp(const ServerBatch *batch, const ServerRequest *request, const ServerQuestion *question,
+                  uint64_t random, uint64_t *ret_receive, uint64_t *ret_transmit)
+{
+    uint64_t receive = served_time(&batch->snapshot, request->received);
+    uint64_t transmit = served_time(&batch->snapshot, request->transmit);
+
+    receive = ((receive & ~batch->fuzz_mask) | (random >> 32 & batch->fuzz_mask)) | 1;
+    transmit = ((transmit & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);
+    if (receive == question->transmit)
+        receive ^= 2;
+    if ((int64_t) (transmit - receive) < 0)
+        transmit = receive + 1;
+    *ret_receive = receive;
+    *ret_transmit = transmit;
+}
+
+static bool is_late(const ServerSnapshot *snapshot, const ServerRequest *request)
+{
+    int64_t waited = request->transmit.ns - request->received.ns;
+
+    return waited < 0 || waited > WAIT_MAX || request->received.ns < snapshot->valid_from;
+}
+
+ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *request,
+                            const ServerQuestion *question, uint64_t random,
+                            uint8_t ret[static SERVER_ANSWER_SIZE])
+{
+    uint64_t receive, transmit;
+
+    if (is_late(&batch->snapshot, request))
+        return SERVER_LATE;
+    stamp(batch, request, question, random, &receive, &transmit);
+    memcpy(ret, batch->header, sizeof(batch->header));
+    ret[0] = (uint8_t) ((ret[0] & 0xc0) | question->version << 3 | question->mode);
+    ret[AT_POLL] = (uint8_t) MAX(question->poll, batch->min_poll);
+    ByteWriter writer = byte_writer(ret + AT_ORIGIN, SERVER_ANSWER_SIZE - AT_ORIGIN);
+    byte_writer_u64(&writer, question->transmit);
+    byte_writer_u64(&writer, receive);
+    byte_writer_u64(&writer, transmit);
+    return SERVER_ANSWERED;
+}
+
+void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE])
+{
+    ByteWriter writer = byte_writer(answer + AT_REFERENCE_ID, sizeof(uint32_t));
+
+    answer[0] |= LEAP_UNSYNCHRONIZED << 6;
+    answer[AT_STRATUM] = 0;
+    byte_writer_u32(&writer, NTP_KISS_RATE);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The server's handler, whole, under arbitrary requests: access, log of clients, limit, answer, with a clock
+ * and random bits that are fixed. The input is a head, then requests:
+ *
+ *   head     limit (interval, burst, leak, kod), stratum, precision, min poll; number of rules, and the
+ * rules: family, prefix, flags, 16 bytes of address request  length (2 bytes), family, last byte of the
+ * address, port (2), ms since the one before, flags */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "core/ntp/packet.h"
+#include "core/ntp/server-shard.h"
+#include "fuzz.h"
+
+#define NOW       (INT64_C(1795000000) * NSEC_PER_SEC)
+#define RULES_MAX 16
+
+static void require(bool condition, const char *what)
+{
+    if (!condition) {
+        fprintf(stderr, "broken: %s\n", what);
+        abort();
+    }
+}
+
+static IpAddress read_address(ByteReader *reader, uint8_t family, size_t length)
+{
+    IpAddress address = {.family = family % 2 ? IP_V4 : IP_V6};
+    const uint8_t *bytes = byte_reader_skip(reader, length);
+    size_t size = address.family == IP_V4 ? 4 : 16;
+
+    if (bytes)
+        memcpy(address.bytes + size - MIN(size, length), bytes, MIN(size, length));
+    return address;
+}
+
+static AccessTable *read_access(ByteReader *reader)
+{
+    AccessRule rules[RULES_MAX];
+    AccessTable *table = NULL;
+    size_t count = byte_reader_u8(reader) % (RULES_MAX + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t family = byte_reader_u8(reader), prefix = byte_reader_u8(reader),
+                flags = byte_reader_u8(reader);
+        rules[i] = (AccessRule) {
+            .network = read_address(reader, family, 16),
+            .prefix = (uint8_t) MIN(prefix, family % 2 ? 32 : 128),
+            .allow = flags & 1,
+            .all = flags & 2,
+        };
+        if (flags & 4)
+            rules[i].network = (IpAddress) {0};
+    }
+    require(access_table_new(rules, count, &table) == 0, "memory");
+    return table;
+}
+
+static ServerShard *read_shard(ByteReader *reader)
+{
+    ServerShard *shard = NULL;
+    const ServerShardSetup setup = {
+        .limit = {.interval = (int8_t) (byte_reader_u8(reader) % 32 - 19),
+                  .burst = (uint8_t) MAX(byte_reader_u8(reader), 1),
+                  .leak = byte_reader_u8(reader) % 4 + 1,
+                  .kod = byte_reader_u8(reader) % 5,
+                  .enabled = reader->left % 2},
+        .log_limit = reader->left % 3 ? 2048 : 0,
+        .secret = "fixed",
+    };
+
+    require(server_shard_new(&setup, &shard) == 0, "memory");
+    return shard;
+}
+
+static ServerBatch read_batch(ByteReader *reader, const ServerShard *shard)
+{
+    ServerBatch batch;
+    const ServerSnapshot snapshot = {
+        .base = NOW,
+        .valid_from = NOW - NSEC_PER_SEC,
+        .correction = 12345,
+        .correction_rate = 1e-4,
+        .stratum = byte_reader_u8(reader) % 17,
+        .precision = (int8_t) byte_reader_u8(reader),
+        .root_delay = 0.1,
+        .root_dispersion = 0.2,
+        .dispersion_rate = 1e-6,
+        .reference = UINT64_C(0xeead2180d83dfbac),
+        .reference_id = 0x7f7f0101,
+    };
+
+    server_batch_start(&snapshot, (RawTime) {NOW}, server_shard_min_poll(shard), &batch);
+    return batch;
+}
+
+/* What must hold for everything that is sent. */
+static void check_answer(const ServerRequest *request, ServerVerdict verdict, const uint8_t *bytes)
+{
+    NtpPacket asked, answer;
+    ServerQuestion question;
+    ServerRequest back = {.bytes = bytes, .length = SERVER_ANSWER_SIZE, .remote = {.port = 123}};
+
+    require(request->length >= SERVER_ANSWER_SIZE, "not longer than the request");
+    require(ntp_packet_parse(request->bytes, request->length, &asked),
+            "only what is well-formed is answered");
+    require(ntp_packet_parse(bytes, SERVER_ANSWER_SIZE, &answer), "well-formed");
+    require(asked.version >= 1 && asked.version <= 4 && answer.version == asked.version, "version");
+    require(asked.mode == 1   ? answer.mode == 2
+            : asked.mode == 3 ? answer.mode == 4
+                              : asked.mode == 0 && asked.version == 1 && answer.mode == 4,
+            "mode");
+    require(answer.origin.value == asked.transmit.value, "origin");
+    require((answer.receive.value & 1) == 1 && (answer.transmit.value & 1) == 0, "told apart");
+    require(answer.receive.value != answer.origin.value, "not the client's own");
+    require((int64_t) (answer.transmit.value - answer.receive.value) > 0, "order");
+    require(verdict == SERVER_KISSED ? answer.stratum == 0 && answer.reference_id == NTP_KISS_RATE
+                                     : answer.stratum < 16,
+            "stratum");
+    require(server_check(&back, &question) == SERVER_BAD_MODE, "no answer to an answer");
+}
+
+static bool read_request(ByteReader *reader, int64_t *now, ServerRequest *ret)
+{
+    size_t length = byte_reader_u16(reader);
+    uint8_t family = byte_reader_u8(reader);
+    IpAddress address = read_address(reader, family, 1);
+    uint16_t port = byte_reader_u16(reader);
+
+    *now += byte_reader_u8(reader) * NSEC_PER_SEC / 1000;
+    uint8_t flags = byte_reader_u8(reader);
+    length = MIN(length, reader->left);
+    const uint8_t *bytes = byte_reader_skip(reader, length);
+    if (reader->failed)
+        return false;
+    *ret = (ServerRequest) {
+        .bytes = bytes,
+        .length = length,
+        .remote = {.address = address, .port = port},
+        .received = {NOW - (flags & 0x0f)},
+        .origin = (TimestampOrigin) (flags % 3),
+        .transmit = {NOW + (flags & 0x80 ? 5 * NSEC_PER_SEC : 0)},
+    };
+    return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    ByteReader reader = byte_reader(data, size);
+    cleanup_(server_shard_freep) ServerShard *shard = read_shard(&reader);
+    ServerBatch batch = read_batch(&reader, shard);
+    cleanup_(access_table_freep) AccessTable *access = read_access(&reader);
+    uint8_t answer[SERVER_ANSWER_SIZE];
+    ServerReport report = {0};
+    ServerRequest request;
+    uint64_t asked = 0, told = 0;
+    int64_t now = 0;
+
+    server_shard_set_access(shard, access);
+    for (; read_request(&reader, &now, &request); asked++) {
+        ServerVerdict verdict = server_shard_on_request(shard, &batch, &request, (MonoTime) {now}, answer);
+        require(verdict < SERVER_VERDICT_COUNT, "verdict");
+        if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
+            continue;
+        require(access_table_allows(access, &request.remote.address), "allowed");
+        check_answer(&request, verdict, answer);
+    }
+    server_shard_report(shard, &report);
+    for (size_t i = 0; i < SERVER_VERDICT_COUNT; i++)
+        told += report.verdicts[i];
+    require(told == asked, "every packet has a verdict");
+    require(report.dropped <= report.received && report.clients <= 16, "counters");
+    return 0;
+}

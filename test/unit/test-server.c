@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Requests and answers: what is answered at all, and what is in an answer. */
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "core/ntp/packet.h"
+#include "core/ntp/server-shard.h"
+#include "unit.h"
+
+#define NOW     (INT64_C(1795000000) * NSEC_PER_SEC)
+#define RANDOM  UINT64_C(0x0123456789abcdef)
+#define CLIENTS UINT64_C(0x74696d6562616c6c) /* transmit timestamp of requests */
+
+static const ServerSnapshot synchronized_to_gps = {
+    .base = NOW - 10 * NSEC_PER_SEC,
+    .valid_from = INT64_MIN,
+    .correction = 250 * NSEC_PER_USEC,
+    .correction_rate = -10e-6,
+    .root_delay = 0.5,
+    .root_dispersion = 0.25,
+    .dispersion_rate = 0.025,
+    .reference = UINT64_C(0xeead2180d83dfbac),
+    .reference_id = 0x47505300,
+    .stratum = 1,
+    .leap = LEAP_INSERT,
+    .precision = -20,
+};
+
+typedef struct Request {
+    uint8_t bytes[2048];
+    size_t length;
+    uint16_t port;
+} Request;
+
+static Request request_of(uint8_t version, uint8_t mode, int8_t poll)
+{
+    Request request = {.length = 48, .port = 1024};
+    ByteWriter writer = byte_writer(request.bytes + 40, 8);
+
+    request.bytes[0] = (uint8_t) (version << 3 | mode);
+    request.bytes[2] = (uint8_t) poll;
+    byte_writer_u64(&writer, CLIENTS);
+    return request;
+}
+
+static ServerRequest received(const Request *request)
+{
+    return (ServerRequest) {
+        .bytes = request->bytes,
+        .length = request->length,
+        .remote = {.address = {.family = IP_V4, .bytes = {192, 0, 2, 1}}, .port = request->port},
+        .received = {NOW - 20 * NSEC_PER_USEC},
+        .origin = TIMESTAMP_KERNEL,
+        .transmit = {NOW},
+    };
+}
+
+static ServerVerdict check(const Request *request)
+{
+    ServerRequest handed = received(request);
+    ServerQuestion question;
+
+    return server_check(&handed, &question);
+}
+
+static NtpPacket answer_with(const ServerSnapshot *snapshot, const Request *request, int8_t min_poll)
+{
+    ServerRequest handed = received(request);
+    ServerQuestion question;
+    ServerBatch batch;
+    NtpPacket answer;
+    static uint8_t bytes[SERVER_ANSWER_SIZE];
+
+    server_batch_start(snapshot, handed.transmit, min_poll, &batch);
+    assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
+    assert_int_equal(server_answer(&batch, &handed, &question, RANDOM, bytes), SERVER_ANSWERED);
+    assert_true(ntp_packet_parse(bytes, sizeof(bytes), &answer));
+    return answer;
+}
+
+/* Threats 22 and 26: every version and mode. */
+static void test_modes(void **state)
+{
+    (void) state;
+    for (uint8_t version = 0; version < 8; version++)
+        for (uint8_t mode = 0; mode < 8; mode++) {
+            Request request = request_of(version, mode, 6);
+            bool answered =
+                version >= 1 && version <= 4 && (mode == 3 || mode == 1 || (mode == 0 && version == 1));
+            ServerVerdict expected = answered                     ? SERVER_ANSWERED
+                                     : version < 1 || version > 4 ? SERVER_BAD_VERSION
+                                                                  : SERVER_BAD_MODE;
+            assert_int_equal(check(&request), expected);
+            if (!answered)
+                continue;
+            NtpPacket answer = answer_with(&synchronized_to_gps, &request, INT8_MIN);
+            assert_int_equal(answer.version, version);
+            assert_int_equal(answer.mode, mode == 1 ? 2 : 4);
+        }
+}
+
+static void test_ports(void **state)
+{
+    Request request = request_of(1, 0, 6);
+
+    (void) state;
+    request.port = 123; /* that is a server of version 1 */
+    assert_int_equal(check(&request), SERVER_BAD_MODE);
+    request = request_of(4, 3, 6);
+    request.port = 123;
+    assert_int_equal(check(&request), SERVER_ANSWERED);
+    request.port = 0;
+    assert_int_equal(check(&request), SERVER_BAD_MODE);
+}
+
+/* Threat 22: nothing that we send makes a server speak, so two servers cannot talk to one another. */
+static void test_no_answer_to_answers(void **state)
+{
+    (void) state;
+    for (uint8_t version = 1; version <= 4; version++)
+        for (uint8_t mode = 0; mode <= 3; mode++) {
+            Request request = request_of(version, mode, 6), back = {.length = 48, .port = 123};
+            ServerRequest handed = received(&request);
+            ServerQuestion question;
+            ServerBatch batch;
+            if (server_check(&handed, &question) != SERVER_ANSWERED)
+                continue;
+            server_batch_start(&synchronized_to_gps, handed.transmit, INT8_MIN, &batch);
+            assert_int_equal(server_answer(&batch, &handed, &question, RANDOM, back.bytes), SERVER_ANSWERED);
+            assert_int_equal(check(&back), SERVER_BAD_MODE);
+            server_kiss(back.bytes);
+            assert_int_equal(check(&back), SERVER_BAD_MODE);
+        }
+}
+
+/* Threats 23 and 26: lengths. The answer is always 48 bytes, so nothing shorter may be answered. */
+static void test_lengths(void **state)
+{
+    (void) state;
+    for (uint8_t version = 1; version <= 4; version++)
+        for (size_t length = 0; length <= 1500; length++) {
+            Request request = request_of(version, 3, 6);
+            request.length = length;
+            ServerVerdict verdict = check(&request);
+            if (length == 48)
+                assert_int_equal(verdict, SERVER_ANSWERED);
+            else
+                assert_true(verdict == SERVER_MALFORMED || verdict == SERVER_UNAUTHENTICATED);
+        }
+}
+
+static void test_tails(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t version;
+        uint16_t field; /* length of an extension field; 0: none */
+        size_t mac;
+        ServerVerdict verdict;
+    } rows[] = {
+        {"a field", 4, 28, 0, SERVER_ANSWERED},
+        {"a long field", 4, 1024, 0, SERVER_ANSWERED},
+        {"a MAC of MD5", 4, 0, 20, SERVER_UNAUTHENTICATED},
+        {"a MAC of SHA-1", 4, 0, 24, SERVER_UNAUTHENTICATED},
+        {"a crypto-NAK", 4, 0, 4, SERVER_UNAUTHENTICATED},
+        {"a field and a MAC", 4, 28, 20, SERVER_UNAUTHENTICATED},
+        {"something in version 3, which can only be a MAC", 3, 28, 0, SERVER_UNAUTHENTICATED},
+        {"a MAC in version 3", 3, 0, 20, SERVER_UNAUTHENTICATED},
+        {"a short field", 4, 12, 0, SERVER_MALFORMED},
+        {"a field of no multiple of 4", 4, 30, 0, SERVER_MALFORMED},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Request request = request_of(rows[i].version, 3, 6);
+        ByteWriter writer = byte_writer(request.bytes + 48, 4);
+        byte_writer_u16(&writer, 0x1234);
+        byte_writer_u16(&writer, rows[i].field);
+        request.length = 48U + rows[i].field + rows[i].mac;
+        if (check(&request) != rows[i].verdict)
+            fail_msg("%s: %s", rows[i].name, server_verdict_name(check(&request)));
+    }
+}
+
+static void test_content(void **state)
+{
+    Request request = request_of(4, 3, 6);
+    NtpPacket answer = answer_with(&synchronized_to_gps, &request, INT8_MIN);
+
+    (void) state;
+    assert_int_equal(answer.leap, LEAP_INSERT);
+    assert_int_equal(answer.stratum, 1);
+    assert_int_equal(answer.poll, 6);
+    assert_int_equal(answer.precision, -20);
+    assert_true(answer.root_delay == 0.5);
+    /* 0.25 s, and 10 s of growth */
+    assert_true(answer.root_dispersion >= 0.5 && answer.root_dispersion < 0.50002);
+    assert_int_equal(answer.reference_id, 0x47505300);
+    assert_true(answer.reference.value == UINT64_C(0xeead2180d83dfbac));
+    assert_true(answer.origin.value == CLIENTS);
+}
+
+/* Served time is the kernel clock, with the correction as it is by now; below the precision it is noise. */
+static void test_timestamps(void **state)
+{
+    const int64_t corrected = NOW + 250 * NSEC_PER_USEC - 100 * NSEC_PER_USEC;
+    const uint64_t mask = (1 << 12) - 1; /* 2^-20 s */
+    Request request = request_of(4, 3, 6);
+    NtpPacket answer = answer_with(&synchronized_to_gps, &request, INT8_MIN);
+    uint64_t receive = ntp_time_from_ns(corrected - 20 * NSEC_PER_USEC).value;
+    uint64_t transmit = ntp_time_from_ns(corrected).value;
+
+    (void) state;
+    /* A nanosecond of rounding is less than the noise, but may carry into the bits above it. */
+    assert_true((answer.receive.value & ~mask) == (receive & ~mask));
+    assert_true((answer.transmit.value & ~mask) == (transmit & ~mask));
+    assert_int_equal(answer.receive.value & mask, (RANDOM >> 32 & mask) | 1);
+    assert_int_equal(answer.transmit.value & mask, RANDOM & mask & ~UINT64_C(1));
+}
+
+/* However fine the clock and however short the way: transmitted after it was received, and told apart. */
+static void test_order(void **state)
+{
+    (void) state;
+    for (int64_t precision = -40; precision <= 4; precision++) {
+        ServerSnapshot snapshot = synchronized_to_gps;
+        Request request = request_of(4, 3, 6);
+        ServerRequest handed = received(&request);
+        ServerQuestion question;
+        ServerBatch batch;
+        NtpPacket answer;
+        uint8_t bytes[SERVER_ANSWER_SIZE];
+
+        snapshot.precision = precision;
+        handed.received = handed.transmit;
+        server_batch_start(&snapshot, handed.transmit, INT8_MIN, &batch);
+        assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
+        for (int i = 0; i < 3; i++) { /* the client sends what we received last time */
+            uint64_t random = i % 2 ? RANDOM : UINT64_C(0xffffffff00000000);
+            assert_int_equal(server_answer(&batch, &handed, &question, random, bytes), SERVER_ANSWERED);
+            assert_true(ntp_packet_parse(bytes, sizeof(bytes), &answer));
+            assert_true((int64_t) (answer.transmit.value - answer.receive.value) > 0);
+            assert_int_equal(answer.receive.value & 1, 1);
+            assert_int_equal(answer.transmit.value & 1, 0);
+            assert_true(answer.receive.value != question.transmit);
+            question.transmit = answer.receive.value;
+        }
+    }
+}
+
+static void test_polls(void **state)
+{
+    static const struct {
+        int8_t asked, limit, told;
+    } rows[] = {{6, INT8_MIN, 6}, {6, 3, 6}, {1, 3, 3}, {-6, -4, -4}, {-6, INT8_MIN, -6}, {17, 12, 17}};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Request request = request_of(4, 3, rows[i].asked);
+        assert_int_equal(answer_with(&synchronized_to_gps, &request, rows[i].limit).poll, rows[i].told);
+    }
+}
+
+static void test_unsynchronized(void **state)
+{
+    ServerSnapshot snapshot = {.base = NOW,
+                               .valid_from = INT64_MIN,
+                               .stratum = 16,
+                               .leap = LEAP_UNSYNCHRONIZED,
+                               .root_delay = 1,
+                               .root_dispersion = 1,
+                               .precision = -20};
+    Request request = request_of(4, 3, 6);
+    NtpPacket answer = answer_with(&snapshot, &request, INT8_MIN);
+
+    (void) state;
+    assert_int_equal(answer.stratum, 0);
+    assert_int_equal(answer.leap, LEAP_UNSYNCHRONIZED);
+    assert_int_equal(answer.reference_id, 0);
+    assert_true(answer.reference.value == 0);
+}
+
+/* A request that waited too long, or from before a step. */
+static void test_late(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t received, valid_from;
+        ServerVerdict verdict;
+    } rows[] = {
+        {"at once", NOW, INT64_MIN, SERVER_ANSWERED},
+        {"after 3 s", NOW - 3 * NSEC_PER_SEC, INT64_MIN, SERVER_ANSWERED},
+        {"after 5 s", NOW - 5 * NSEC_PER_SEC, INT64_MIN, SERVER_LATE},
+        {"in the future: the clock was stepped back", NOW + 1, INT64_MIN, SERVER_LATE},
+        {"stepped forward meanwhile", NOW - 2, NOW - 1, SERVER_LATE},
+        {"stepped forward before", NOW - 1, NOW - 2, SERVER_ANSWERED},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ServerSnapshot snapshot = synchronized_to_gps;
+        Request request = request_of(4, 3, 6);
+        ServerRequest handed = received(&request);
+        ServerQuestion question;
+        ServerBatch batch;
+        uint8_t bytes[SERVER_ANSWER_SIZE];
+
+        snapshot.valid_from = rows[i].valid_from;
+        handed.received.ns = rows[i].received;
+        server_batch_start(&snapshot, handed.transmit, INT8_MIN, &batch);
+        assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
+        if (server_answer(&batch, &handed, &question, RANDOM, bytes) != rows[i].verdict)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
+/* A shard with everything around it. */
+
+typedef struct World {
+    ServerShard *shard;
+    AccessTable *access;
+    ServerBatch batch;
+    uint8_t answer[SERVER_ANSWER_SIZE];
+} World;
+
+static World world_new(const RateLimit *limit, size_t log_limit)
+{
+    static const AccessRule rules[] = {
+        {.network = {.family = IP_V4, .bytes = {192, 0, 2}}, .prefix = 24, .allow = true},
+        {.network = {.family = IP_V4, .bytes = {192, 0, 2, 13}}, .prefix = 32, .allow = false},
+    };
+    ServerShardSetup setup = {.limit = *limit, .log_limit = log_limit, .secret = "not a secret"};
+    World world = {0};
+
+    assert_int_equal(server_shard_new(&setup, &world.shard), 0);
+    assert_int_equal(access_table_new(rules, ELEMENTS(rules), &world.access), 0);
+    server_batch_start(&synchronized_to_gps, (RawTime) {NOW}, server_shard_min_poll(world.shard),
+                       &world.batch);
+    return world;
+}
+
+static void world_free(World *world)
+{
+    server_shard_free(world->shard);
+    access_table_free(world->access);
+}
+
+static ServerVerdict ask(World *world, const Request *request, uint8_t host, double seconds)
+{
+    ServerRequest handed = received(request);
+
+    handed.remote.address.bytes[3] = host;
+    return server_shard_on_request(world->shard, &world->batch, &handed,
+                                   (MonoTime) {NSEC_PER_SEC + ns_from_seconds(seconds)}, world->answer);
+}
+
+static void test_access(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimit) {0}, 524288);
+    Request request = request_of(4, 3, 6);
+    ServerReport report = {0};
+
+    (void) state;
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_DENIED);
+    server_shard_set_access(world.shard, world.access);
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
+    assert_int_equal(ask(&world, &request, 13, 0), SERVER_DENIED);
+    request = request_of(4, 4, 6);
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_BAD_MODE);
+
+    server_shard_report(world.shard, &report);
+    assert_int_equal(report.received, 1);
+    assert_int_equal(report.clients, 1); /* who is denied is not noted */
+    assert_int_equal(report.verdicts[SERVER_DENIED], 2);
+    assert_int_equal(report.verdicts[SERVER_BAD_MODE], 1);
+    assert_int_equal(report.receive_stamps[TIMESTAMP_KERNEL], 1);
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_DAEMON], 1);
+}
+
+static void test_limits(void **state)
+{
+    const RateLimit limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2, .kod = 1};
+    cleanup_(world_free) World world = world_new(&limit, 524288);
+    Request request = request_of(4, 3, 0);
+    int counts[SERVER_VERDICT_COUNT] = {0};
+    ServerReport report = {0};
+    NtpPacket kiss;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    for (int i = 0; i < 408; i++) {
+        ServerVerdict verdict = ask(&world, &request, 1, 0);
+        counts[verdict]++;
+        if (i < 8)
+            assert_int_equal(verdict, SERVER_ANSWERED);
+        if (verdict != SERVER_KISSED)
+            continue;
+        assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &kiss));
+        assert_int_equal(kiss.stratum, 0);
+        assert_int_equal(kiss.leap, LEAP_UNSYNCHRONIZED);
+        assert_int_equal(kiss.reference_id, NTP_KISS_RATE);
+        assert_int_equal(kiss.poll, 3);
+        assert_true(kiss.origin.value == CLIENTS);
+    }
+    assert_in_range(counts[SERVER_ANSWERED], 8 + 60, 8 + 140);
+    assert_in_range(counts[SERVER_KISSED], 100, 200);
+    assert_int_equal(counts[SERVER_ANSWERED] + counts[SERVER_KISSED] + counts[SERVER_LIMITED], 408);
+    server_shard_report(world.shard, &report);
+    assert_int_equal(report.received, 408);
+    assert_int_equal(report.dropped, counts[SERVER_KISSED] + counts[SERVER_LIMITED]);
+    assert_int_equal(ask(&world, &request, 2, 0), SERVER_ANSWERED); /* another client */
+}
+
+/* Threat 24: with a log that is much too small, under a flood of forged addresses, whoever asks at a decent
+ * pace is always answered. */
+static void test_innocent_client(void **state)
+{
+    const RateLimit limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2};
+    cleanup_(world_free) World world = world_new(&limit, 1);
+    Request request = request_of(4, 3, 6);
+    uint64_t host = 0;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    for (int poll = 0; poll < 200; poll++) {
+        for (int i = 0; i < 500; i++)
+            (void) ask(&world, &request, (uint8_t) (20 + host++ % 230), poll * 64);
+        assert_int_equal(ask(&world, &request, 1, poll * 64), SERVER_ANSWERED);
+    }
+}
+
+static void test_no_log(void **state)
+{
+    const RateLimit limit = {.enabled = true, .interval = 12, .burst = 1, .leak = 4};
+    cleanup_(world_free) World world = world_new(&limit, 0);
+    Request request = request_of(4, 3, 6);
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    assert_null(server_shard_log(world.shard));
+    assert_int_equal(server_shard_min_poll(world.shard), INT8_MIN);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
+}
+
+static void test_names(void **state)
+{
+    (void) state;
+    assert_string_equal(server_verdict_name(SERVER_ANSWERED), "answered");
+    assert_string_equal(server_verdict_name(SERVER_LATE), "late");
+    assert_string_equal(server_verdict_name(SERVER_VERDICT_COUNT), "invalid");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_no_answer_to_answers),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_timestamps),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_polls),
+        cmocka_unit_test(test_unsynchronized),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_access),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_innocent_client),
+        cmocka_unit_test(test_no_log),
+        cmocka_unit_test(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
