@@ -47,7 +47,7 @@ static void test_limit(void **state)
     (void) state;
     for (size_t i = 0; i < ELEMENTS(limit_cases); i++) {
         const LimitCase *c = &limit_cases[i];
-        RateLimit limit = {.enabled = true, .interval = c->interval, .burst = c->burst, .leak = 2};
+        RateLimitConfig limit = {.enabled = true, .interval = c->interval, .burst = c->burst, .leak = 2};
         RateState bucket = {0};
         int passed = 0;
 
@@ -60,7 +60,7 @@ static void test_limit(void **state)
 
 static void test_leak_and_kiss(void **state)
 {
-    RateLimit limit = {.enabled = true, .interval = 10, .burst = 1, .leak = 2, .kod = 1};
+    RateLimitConfig limit = {.enabled = true, .interval = 10, .burst = 1, .leak = 2, .kod = 1};
     RateState bucket = {0};
     int counts[RATE_DROP + 1] = {0};
 

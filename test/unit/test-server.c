@@ -325,7 +325,7 @@ typedef struct World {
     uint8_t answer[SERVER_ANSWER_SIZE];
 } World;
 
-static World world_new(const RateLimit *limit, size_t log_limit)
+static World world_new(const RateLimitConfig *limit, size_t log_limit)
 {
     static const AccessRule rules[] = {
         {.network = {.family = IP_V4, .bytes = {192, 0, 2}}, .prefix = 24, .allow = true},
@@ -358,7 +358,7 @@ static ServerVerdict ask(World *world, const Request *request, uint8_t host, dou
 
 static void test_access(void **state)
 {
-    cleanup_(world_free) World world = world_new(&(RateLimit) {0}, 524288);
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
     Request request = request_of(4, 3, 6);
     ServerReport report = {0};
 
@@ -381,7 +381,7 @@ static void test_access(void **state)
 
 static void test_limits(void **state)
 {
-    const RateLimit limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2, .kod = 1};
+    const RateLimitConfig limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2, .kod = 1};
     cleanup_(world_free) World world = world_new(&limit, 524288);
     Request request = request_of(4, 3, 0);
     int counts[SERVER_VERDICT_COUNT] = {0};
@@ -417,7 +417,7 @@ static void test_limits(void **state)
  * pace is always answered. */
 static void test_innocent_client(void **state)
 {
-    const RateLimit limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2};
+    const RateLimitConfig limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2};
     cleanup_(world_free) World world = world_new(&limit, 1);
     Request request = request_of(4, 3, 6);
     uint64_t host = 0;
@@ -433,7 +433,7 @@ static void test_innocent_client(void **state)
 
 static void test_no_log(void **state)
 {
-    const RateLimit limit = {.enabled = true, .interval = 12, .burst = 1, .leak = 4};
+    const RateLimitConfig limit = {.enabled = true, .interval = 12, .burst = 1, .leak = 4};
     cleanup_(world_free) World world = world_new(&limit, 0);
     Request request = request_of(4, 3, 6);
 

@@ -40,6 +40,11 @@ static const Config CONFIG_DEFAULT = {
             .acquisition_port = -1,
             .refresh = 1209600,
         },
+    .server =
+        {
+            .port = 123,
+            .log_limit = 524288,
+        },
     .daemon =
         {
             .drift_interval = 3600,
@@ -55,6 +60,8 @@ int config_new(Config **ret)
     if (!config)
         return -ENOMEM;
     *config = CONFIG_DEFAULT;
+    config->server.rate_limit = RATE_LIMIT_CONFIG_DEFAULT;
+    config->local = LOCAL_CONFIG_DEFAULT;
     *ret = config;
     return 0;
 }
@@ -75,6 +82,7 @@ Config *config_free(Config *config)
     free(config->daemon.drift_file);
     free(config->daemon.pid_file);
     free(config->daemon.user);
+    server_config_clear(&config->server);
     strings_free(config->source_dirs);
     strings_free(config->files);
     free(config);
@@ -167,6 +175,9 @@ static int copy_heap_parts(const Config *from, Config *to)
         if (r < 0)
             return r;
     }
+    r = server_config_copy(&from->server, &to->server);
+    if (r < 0)
+        return r;
     r = copy_strings(from->source_dirs, &to->source_dirs);
     if (r < 0)
         return r;
@@ -196,6 +207,7 @@ int config_copy(const Config *config, Config **ret)
     *copy = *config;
     copy->sources = NULL;
     copy->source_count = 0;
+    copy->server = (ServerConfig) {0};
     copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;

@@ -7,6 +7,7 @@
  * are those of the engine (seconds, dimensionless frequencies), not those of the file (ppm). */
 
 #include "core/api/report.h"
+#include "core/config/server-config.h"
 
 /* Absent, for the integers of a source that fall back to a directive; only inside the parser. */
 #define CONFIG_UNSET INT32_MIN
@@ -111,6 +112,8 @@ typedef struct Config {
     SelectionConfig selection;
     ClockConfig clock;
     NetConfig net;
+    ServerConfig server;
+    LocalConfig local;
     DaemonConfig daemon;
     char *key_file;                   /* owned; NULL: none */
     int32_t min_samples, max_samples; /* 1..64; for sources that do not say */

@@ -38,18 +38,19 @@
 const Directive DIRECTIVES[] = {
     {"acquisitionport", .arguments = "PORT",
      .fields = {{VALUE_INT32, AT(net.acquisition_port), RANGE(0, 65535)}}},
-    LATER("allow"),
+    {"allow", .arguments = "[all] [NETWORK]", .form = FORM_ACCESS},
     {"authselectmode", .arguments = "require|prefer|mix|ignore",
      .fields = {{VALUE_CHOICE, AT(selection.auth_mode), .choices = "require|prefer|mix|ignore"}}},
     {"bindacqaddress", .arguments = "ADDRESS", .form = FORM_ADDRESS},
     {"bindacqdevice", .arguments = "INTERFACE",
      .fields = {{VALUE_TEXT, AT(net.acquisition_device), RANGE(1, 15)}}},
-    LATER("bindaddress"),
+    {"bindaddress", .arguments = "ADDRESS", .form = FORM_LISTEN},
     {"bindcmdaddress", .arguments = "/", .form = FORM_ONLY},
     LATER("bindcmddevice"),
-    LATER("binddevice"),
+    {"binddevice", .arguments = "INTERFACE", .fields = {{VALUE_TEXT, AT(server.device), RANGE(1, 15)}}},
     LATER("broadcast"),
-    LATER("clientloglimit"),
+    {"clientloglimit", .arguments = "BYTES",
+     .fields = {{VALUE_UINT32, AT(server.log_limit), CLAMPED_HIGH, RANGE(0, 2147483648)}}},
     {"clockprecision", .arguments = "SECONDS",
      .fields = {{VALUE_DOUBLE, AT(clock.precision), CLAMPED, RANGE(1e-9, 1)}}},
     LATER("cmdallow"),
@@ -62,7 +63,7 @@ const Directive DIRECTIVES[] = {
     {"confdir", .arguments = "DIRECTORY...", .form = FORM_CONFDIR},
     {"corrtimeratio", .arguments = "RATIO",
      .fields = {{VALUE_DOUBLE, AT(clock.corr_time_ratio), RANGE(1e-3, HUGE_RATIO)}}},
-    LATER("deny"),
+    {"deny", .arguments = "[all] [NETWORK]", .form = FORM_ACCESS},
     {"driftfile", .arguments = "FILE [interval SECONDS]", .form = FORM_DRIFTFILE},
     {"dscp", .arguments = "CODE", .fields = {{VALUE_UINT8, AT(net.dscp), RANGE(0, 63)}}},
     LATER("dumpdir"),
@@ -80,7 +81,8 @@ const Directive DIRECTIVES[] = {
     LATER("leapsectz"),
     OBSOLETE("linux_freq_scale"),
     OBSOLETE("linux_hz"),
-    LATER("local"),
+    {"local", .arguments = "[stratum STRATUM] [distance SECONDS] [activate SECONDS] [waitsynced SECONDS] [waitunsynced SECONDS]",
+     .form = FORM_OPTIONS, .fields = {{VALUE_FLAG, AT(local.enabled)}}, .options = LOCAL_OPTIONS},
     {"lock_all", .arguments = "", .fields = {{VALUE_FLAG, AT(daemon.lock_all)}}},
     LATER("log"),
     LATER("logbanner"),
@@ -121,7 +123,7 @@ const Directive DIRECTIVES[] = {
     {"minstratum", .arguments = "STRATUM",
      .fields = {{VALUE_INT32, AT(selection.min_stratum), RANGE(0, INT32_MAX)}}},
     LATER("nocerttimecheck"),
-    LATER("noclientlog"),
+    {"noclientlog", .arguments = "", .fields = {{VALUE_FLAG, AT(server.no_client_log)}}},
     LATER("nosystemcert"),
     LATER("ntpsigndsocket"),
     LATER("ntsaeads"),
@@ -140,10 +142,11 @@ const Directive DIRECTIVES[] = {
     LATER("peer"),
     {"pidfile", .arguments = "FILE", .fields = {{VALUE_STRING, AT(daemon.pid_file)}}},
     {"pool", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
-    {"port", .arguments = "0", .form = FORM_ONLY},
+    {"port", .arguments = "PORT", .fields = {{VALUE_UINT16, AT(server.port), RANGE(0, 65535)}}},
     LATER("ptpdomain"),
     LATER("ptpport"),
-    LATER("ratelimit"),
+    {"ratelimit", .arguments = "[interval LOG2] [burst ANSWERS] [leak LOG2] [kod LOG2]",
+     .form = FORM_OPTIONS, .fields = {{VALUE_FLAG, AT(server.rate_limit.enabled)}}, .options = RATE_LIMIT_OPTIONS},
     LATER("refclock"),
     {"refresh", .arguments = "SECONDS", .fields = {{VALUE_DOUBLE, AT(net.refresh), RANGE(0, INT32_MAX)}}},
     {"reselectdist", .arguments = "SECONDS",
@@ -207,11 +210,30 @@ const OptionEntry SOURCE_OPTIONS[] = {
     {"xleave", .arguments = "", .field = {VALUE_FLAG, OF(xleave)}},
     {NULL},
 };
+
+const OptionEntry LOCAL_OPTIONS[] = {
+    {"activate", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.activate), RANGE(0, HUGE_SECONDS)}},
+    {"distance", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.distance), RANGE(0, HUGE_SECONDS)}},
+    LATER("orphan"),
+    {"stratum", .arguments = "STRATUM", .field = {VALUE_INT32, AT(local.stratum), RANGE(1, 15)}},
+    {"waitsynced", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.wait_synced), RANGE(0, HUGE_SECONDS)}},
+    {"waitunsynced", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.wait_unsynced), RANGE(0, HUGE_SECONDS)}},
+    {NULL},
+};
+
+const OptionEntry RATE_LIMIT_OPTIONS[] = {
+    {"burst", .arguments = "ANSWERS", .field = {VALUE_INT32, AT(server.rate_limit.burst), CLAMPED, RANGE(1, 255)}},
+    {"interval", .arguments = "LOG2", .field = {VALUE_INT32, AT(server.rate_limit.interval), CLAMPED, RANGE(-19, 12)}},
+    {"kod", .arguments = "LOG2", .field = {VALUE_INT32, AT(server.rate_limit.kod), CLAMPED, RANGE(0, 4)}},
+    {"leak", .arguments = "LOG2", .field = {VALUE_INT32, AT(server.rate_limit.leak), CLAMPED, RANGE(1, 4)}},
+    {NULL},
+};
 // clang-format on
 
 static_assert(ELEMENTS(DIRECTIVES) == 100 + 1, "all keywords of chrony.conf");
 static_assert(ELEMENTS(SOURCE_OPTIONS) == 36 + 1, "all options of its sources");
 static_assert(sizeof(((NetConfig *) NULL)->acquisition_device) == 15 + 1, "bindacqdevice");
+static_assert(sizeof(((ServerConfig *) NULL)->device) == 15 + 1, "binddevice");
 
 /* Both kinds of row begin with their name. */
 static int compare_name(const void *key, const void *row)

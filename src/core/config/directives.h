@@ -57,9 +57,14 @@ typedef enum DirectiveForm {
     FORM_INCLUDE,    /* PATTERN */
     FORM_CONFDIR,    /* DIRECTORY... */
     FORM_SOURCEDIR,
+    FORM_LISTEN,  /* ADDRESS, any number of lines */
+    FORM_ACCESS,  /* [all] [NETWORK] */
+    FORM_OPTIONS, /* [OPTION VALUE]..., of the table `options`; field 0 is its flag */
 } DirectiveForm;
 
 #define DIRECTIVE_FIELDS_MAX 3
+
+typedef struct OptionEntry OptionEntry;
 
 typedef struct Directive {
     const char *name;
@@ -67,18 +72,23 @@ typedef struct Directive {
     const char *arguments; /* as the manual writes them; the value itself for FORM_ONLY */
     DirectiveForm form;
     ValueField fields[DIRECTIVE_FIELDS_MAX];
+    const OptionEntry *options; /* of FORM_OPTIONS; terminated by a NULL name */
 } Directive;
 
-typedef struct OptionEntry {
+struct OptionEntry {
     const char *name;
     DirectiveStatus status;
     const char *arguments; /* "": a flag */
     ValueField field;
-} OptionEntry;
+};
 
 /* Every one, alphabetically; terminated by a NULL name. */
 extern const Directive DIRECTIVES[];
 extern const OptionEntry SOURCE_OPTIONS[];
+
+/* Of directives of the server, whose fields are in Config. */
+extern const OptionEntry LOCAL_OPTIONS[];
+extern const OptionEntry RATE_LIMIT_OPTIONS[];
 
 /* NULL: there is none. Case does not matter. */
 const Directive *directive_find(const char *name);

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "core/config/directives.h"
+#include "core/config/parse-server.h"
 #include "core/config/parse-source.h"
 #include "core/config/value.h"
 
@@ -272,6 +273,9 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
         statement_check_count(statement, 1, CONFIG_DIRECTORIES_MAX, directive->arguments);
         return 0;
     case FORM_SOURCEDIR: return apply_sourcedir(statement, directive, parser->config);
+    case FORM_LISTEN: return parse_listen_statement(statement, directive, parser->config);
+    case FORM_ACCESS: return parse_access_statement(statement, directive, parser->config);
+    case FORM_OPTIONS: return parse_options_statement(statement, directive, parser->config);
     }
     return 0;
 }
@@ -450,6 +454,10 @@ Config *config_parser_finish(ConfigParser *parser)
     Config *config = parser->config;
 
     assert(config && parser->frame_count == 0);
+    if (config->server.no_client_log && config->server.rate_limit.enabled) {
+        const ConfigProblem problem = {.severity = CONFIG_ERROR, .kind = PROBLEM_NO_CLIENT_LOG};
+        config_problems_add(parser->problems, &problem);
+    }
     if (config->max_samples == 0)
         config->max_samples = SOURCE_MAX_SAMPLES;
     config->min_samples = CLAMP(config->min_samples, 1, config->max_samples);

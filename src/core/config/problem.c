@@ -35,6 +35,7 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_TOO_LONG] = {"too-long", "%w is too long: at most %M bytes"},
     [PROBLEM_NOT_A_CHOICE] = {"not-a-choice", "%w is not one of: %e"},
     [PROBLEM_NOT_AN_ADDRESS] = {"not-an-address", "%w is not an IPv4 or IPv6 address"},
+    [PROBLEM_NOT_A_NETWORK] = {"not-a-network", "%w is neither a network nor a host name"},
     [PROBLEM_INVALID_NAME] = {"invalid-name", "%w is neither a host name nor an address"},
     [PROBLEM_WRONG_FAMILY] = {"wrong-family",
                               "%w is an address of the other family than the option %e asks for"},
@@ -49,6 +50,8 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_TOO_DEEP] = {"too-deep", "too many includes within includes: at most %M"},
     [PROBLEM_TOO_MANY_FILES] = {"too-many-files", "too many files in all: at most %M"},
     [PROBLEM_TOO_MANY_SOURCES] = {"too-many-sources", "too many sources: at most %M"},
+    [PROBLEM_NO_CLIENT_LOG] = {"no-client-log",
+                               "ratelimit needs the log of clients, which noclientlog switches off"},
     [PROBLEM_FILE] = {"file", "cannot read %w: %t"},
     [PROBLEM_MEMORY] = {"memory", "not enough memory"},
 };

@@ -32,6 +32,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_TOO_LONG,          /* a word of more than `max` bytes */
     PROBLEM_NOT_A_CHOICE,      /* none of the words `expected` */
     PROBLEM_NOT_AN_ADDRESS,
+    PROBLEM_NOT_A_NETWORK,
     PROBLEM_INVALID_NAME, /* neither a host name nor an address */
     PROBLEM_WRONG_FAMILY, /* ipv4 or ipv6, and an address of the other one */
     PROBLEM_INVALID_CHARACTER,
@@ -42,6 +43,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_TOO_DEEP,           /* includes within includes, more than `max` */
     PROBLEM_TOO_MANY_FILES,     /* more than `max` */
     PROBLEM_TOO_MANY_SOURCES,   /* more than `max` */
+    PROBLEM_NO_CLIENT_LOG,      /* ratelimit with noclientlog */
     PROBLEM_FILE,               /* cannot be read; word: the path, detail: why */
     PROBLEM_MEMORY,             /* there was not enough to say more */
     PROBLEM_KIND_COUNT,

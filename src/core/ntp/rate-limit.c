@@ -7,12 +7,12 @@
 #include "base/macros.h"
 
 /* 2^log2 s; exact down to 2^-9 s, a nanosecond short below. */
-static int64_t interval_ns(int8_t log2)
+static int64_t interval_ns(int32_t log2)
 {
     return log2 >= 0 ? NSEC_PER_SEC << log2 : NSEC_PER_SEC >> -log2;
 }
 
-RateVerdict rate_limit_check(const RateLimit *limit, RateState *state, MonoTime now, uint32_t random)
+RateVerdict rate_limit_check(const RateLimitConfig *limit, RateState *state, MonoTime now, uint32_t random)
 {
     int64_t interval = interval_ns(limit->interval);
     int64_t full_at = MAX(state->full_at.ns, now.ns) + interval;

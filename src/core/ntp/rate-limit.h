@@ -6,15 +6,7 @@
  * (generic cell rate algorithm). An answer takes a token, a token comes back with each interval. */
 
 #include "base/instant.h"
-
-typedef struct RateLimit {
-    bool enabled;
-    int8_t interval; /* log2 s between answers in the long run, -19..12 */
-    uint8_t burst;   /* answers that may come at once, 1..255 */
-    uint8_t leak;    /* 1 of 2^leak requests beyond the limit is answered nevertheless: who forges the address
-                        of a client cannot silence it. 1..4 */
-    uint8_t kod;     /* 1 of 2^kod of the others is told to slow down, 1..4; 0: none */
-} RateLimit;
+#include "core/config/server-config.h"
 
 /* Of one client; zeros at first. */
 typedef struct RateState {
@@ -29,4 +21,4 @@ typedef enum RateVerdict {
 } RateVerdict;
 
 /* random: 32 unpredictable bits. */
-RateVerdict rate_limit_check(const RateLimit *limit, RateState *state, MonoTime now, uint32_t random);
+RateVerdict rate_limit_check(const RateLimitConfig *limit, RateState *state, MonoTime now, uint32_t random);

@@ -9,7 +9,7 @@
 
 struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
-    RateLimit limit;
+    RateLimitConfig limit;
     ClientLog *log; /* owned; NULL: none */
     SipKey key;     /* of the random bits */
     uint64_t drawn; /* random words so far */
@@ -50,7 +50,7 @@ void server_shard_set_access(ServerShard *shard, const AccessTable *access)
 
 int8_t server_shard_min_poll(const ServerShard *shard)
 {
-    return shard->limit.enabled && shard->log ? shard->limit.interval : INT8_MIN;
+    return shard->limit.enabled && shard->log ? (int8_t) shard->limit.interval : INT8_MIN;
 }
 
 static uint64_t draw(ServerShard *shard)

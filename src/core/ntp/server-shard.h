@@ -13,7 +13,7 @@
 typedef struct ServerShard ServerShard;
 
 typedef struct ServerShardSetup {
-    RateLimit limit;
+    RateLimitConfig limit;
     size_t log_limit;                     /* bytes for the log of clients; 0: no log, and no limit of rates */
     uint8_t secret[2 * SIPHASH_KEY_SIZE]; /* unpredictable: order of the log, random bits of answers */
 } ServerShardSetup;
