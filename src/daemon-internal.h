@@ -11,6 +11,7 @@
 #include "core/api/service.h"
 #include "daemon.h"
 #include "nts/key-ring.h"
+#include "time-server.h"
 
 struct Daemon {
     const Options *options;
@@ -26,6 +27,7 @@ struct Daemon {
     Lookup *lookup;
     KeyRing *keys;
     Engine *engine;
+    TimeServer *server; /* NULL: we set the clock once, and end */
     Bus *bus;
 
     World world;

@@ -33,6 +33,9 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     }
     configuration_log_changes(daemon->config, config, daemon->journal);
     exchanges_configure(daemon->exchanges, &config->net);
+    if (daemon->server && (r = time_server_configure(daemon->server, config)) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of the server: %s",
+                      strerror(-r));
     config_free(daemon->config);
     daemon->config = config;
     daemon->world.drift_file = config->daemon.drift_file;
@@ -141,6 +144,36 @@ static bool service_explain(void *userdata, SourceId id, Explanation *ret)
     return engine_explain(daemon->engine, id, kernel_clock_now(), ret);
 }
 
+static void service_local(void *userdata, LocalReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    engine_local_report(daemon->engine, kernel_clock_now(), ret);
+}
+
+static void service_server(void *userdata, ServerReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    *ret = (ServerReport) {};
+    if (daemon->server)
+        time_server_report(daemon->server, ret);
+}
+
+static bool service_allows(void *userdata, const IpAddress *address)
+{
+    Daemon *daemon = userdata;
+
+    return daemon->server && time_server_allows(daemon->server, address);
+}
+
+static bool service_next_client(void *userdata, uint64_t *position, ClientReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    return daemon->server && time_server_next_client(daemon->server, position, ret);
+}
+
 static CommandResult add_source(Daemon *daemon, const Command *command, CommandReply *reply)
 {
     Text detail = TEXT(reply->detail);
@@ -174,6 +207,9 @@ static CommandResult service_apply(void *userdata, const Command *command, Comma
         return add_source(daemon, command, ret);
     if (command->kind == COMMAND_REKEY)
         return rekey(daemon, ret);
+    if (daemon->server && (command->kind == COMMAND_ALLOW || command->kind == COMMAND_DENY ||
+                           command->kind == COMMAND_RESET_CLIENTS))
+        return time_server_apply(daemon->server, command, ret);
     return engine_apply(daemon->engine, command, kernel_clock_now(), ret);
 }
 
@@ -187,5 +223,9 @@ const ServiceMethods daemon_service_methods = {
     .ntp = service_ntp,
     .authentication = service_authentication,
     .explain = service_explain,
+    .local = service_local,
+    .server = service_server,
+    .allows = service_allows,
+    .next_client = service_next_client,
     .apply = service_apply,
 };

@@ -259,6 +259,27 @@ static int new_engine(Daemon *daemon)
     return engine_new(&setup, daemon->config, kernel_clock_now(), &daemon->engine);
 }
 
+static void serve_snapshot(void *userdata, Now now, ServerSnapshot *ret)
+{
+    Daemon *daemon = userdata;
+
+    engine_server_snapshot(daemon->engine, now, ret);
+}
+
+static int new_server(Daemon *daemon)
+{
+    TimeServerSetup setup = {
+        .event = daemon->event,
+        .journal = daemon->journal,
+        .family = daemon->options->family,
+        .snapshot = serve_snapshot,
+        .userdata = daemon,
+    };
+
+    fill_random(NULL, setup.secret, sizeof setup.secret);
+    return time_server_new(&setup, daemon->config, &daemon->server);
+}
+
 /* Once for each state of the bus, so that a machine without one is told once. */
 static void on_bus_notice(void *userdata, BusNotice notice, int error)
 {
@@ -330,6 +351,8 @@ static int connect_parts(Daemon *daemon)
     /* Nobody manages a daemon that is about to end. */
     if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
         return 0;
+    if ((r = new_server(daemon)) < 0)
+        return r;
     return bus_new(daemon->event, &daemon->service, on_bus_notice, daemon, &daemon->bus);
 }
 
@@ -363,6 +386,7 @@ Daemon *daemon_free(Daemon *daemon)
     sd_event_source_disable_unref(daemon->limit);
     sd_event_source_disable_unref(daemon->post);
     bus_free(daemon->bus);
+    time_server_free(daemon->server);
     lookup_free(daemon->lookup);
     exchanges_free(daemon->exchanges);
     engine_free(daemon->engine);

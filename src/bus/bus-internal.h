@@ -48,6 +48,7 @@ struct Bus {
         ManagerView manager;
         ClockView clock;
         SourcesView sources;
+        LocalView local;
     } published;
 
     /* Filled for each request, and what sd-bus reads properties from. */
@@ -55,6 +56,8 @@ struct Bus {
         ManagerView manager;
         ClockView clock;
         SourcesView sources;
+        ServerView server;
+        LocalView local;
         SourceView source;
         NtpView ntp;
         SelectionView selection;
@@ -62,10 +65,13 @@ struct Bus {
     } view;
 };
 
-/* --- objects: root-objects.c, source-objects.c. The vtables belong to the connection. --- */
+/* --- objects: root-objects.c, server-objects.c, source-objects.c. The vtables belong to the connection. ---
+ */
 extern const sd_bus_vtable manager_vtable[], clock_vtable[], sources_vtable[];
 extern const sd_bus_vtable source_vtable[], ntp_vtable[], selection_vtable[], authentication_vtable[];
+extern const sd_bus_vtable server_vtable[], local_vtable[];
 int root_objects_add(Bus *bus) must_check_;
+int server_objects_add(Bus *bus) must_check_;
 int source_objects_add(Bus *bus) must_check_;
 void sources_view(Bus *bus, SourcesView *ret);
 
@@ -92,6 +98,9 @@ typedef enum ReplyKind {
 /* Checks the arguments, asks polkit, applies, replies. What a method handler returns. */
 int bus_run_command(Bus *bus, sd_bus_message *message, const Command *command, ReplyKind reply,
                     sd_bus_error *error);
+/* Asks polkit alone, for a method that only reads. Returns 0 when it is granted; anything else is what the
+ * handler returns. */
+int bus_authorize(Bus *bus, sd_bus_message *message, const char *action, sd_bus_error *error) must_check_;
 /* Sets the error of a result that is not COMMAND_OK. detail: "" or what exactly is wrong. Returns what a
  * method handler returns. */
 int bus_refuse(CommandResult result, const char *detail, sd_bus_error *error);

@@ -161,6 +161,8 @@ static int connect_once(Bus *bus)
     if (r >= 0)
         r = root_objects_add(bus);
     if (r >= 0)
+        r = server_objects_add(bus);
+    if (r >= 0)
         r = source_objects_add(bus);
     if (r >= 0)
         r = sd_bus_attach_event(bus->connection, bus->event, CONNECTION_PRIORITY);

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/subnet.h"
 #include "base/text.h"
 #include "bus/bus-internal.h"
 #include "core/api/bus-names.h"
@@ -93,7 +94,7 @@ int bus_read_mask(Bus *bus, const char *text, SourceMask *ret, sd_bus_error *err
 /* --- What polkit's rules and agents are told. --- */
 
 #define DETAILS_MAX 6
-#define DETAIL_TEXT 40
+#define DETAIL_TEXT 64
 
 typedef struct Details {
     PolkitDetail list[DETAILS_MAX];
@@ -130,6 +131,17 @@ static void add_step(Details *details, const Bus *bus)
     add_text(details, "direction", clock.system_offset < 0 ? "backward" : "forward");
 }
 
+static void add_network(Details *details, const AccessRule *rule)
+{
+    char *text = details->numbers[details->count];
+
+    static_assert(DETAIL_TEXT >= IP_SUBNET_TEXT_MAX, "room for a network");
+    if (rule->network.family == IP_UNSPEC)
+        add_text(details, "network", "all");
+    else
+        add_text(details, "network", ip_subnet_format(&rule->network, rule->prefix, text));
+}
+
 static void describe(const Bus *bus, const Command *command, Details *ret)
 {
     ret->count = 0;
@@ -159,6 +171,13 @@ static void describe(const Bus *bus, const Command *command, Details *ret)
         add_number(ret, "limit", command->step.limit);
         break;
     case COMMAND_SET_MAX_UPDATE_SKEW: add_number(ret, "value", command->skew * 1e6); break;
+    case COMMAND_ALLOW:
+    case COMMAND_DENY: add_network(ret, &command->access); break;
+    case COMMAND_SET_LOCAL:
+        add_text(ret, "enable", command->local.enabled ? "yes" : "no");
+        add_number(ret, "stratum", command->local.stratum);
+        break;
+    case COMMAND_RESET_CLIENTS:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
     case COMMAND_RESET_SOURCES:
@@ -216,24 +235,39 @@ static int apply(Bus *bus, sd_bus_message *message, const Command *command, Repl
     return sd_bus_reply_method_return(message, NULL);
 }
 
+/* 0: granted. 1: it is being asked. Negative: error is set. */
+static int authorize(Bus *bus, sd_bus_message *message, const char *action, const Details *details,
+                     sd_bus_error *error)
+{
+    Authorization answer;
+    int r = polkit_check(bus->polkit, message, action, details->list, details->count, &answer);
+
+    if (r < 0)
+        return r;
+    if (answer == AUTHORIZATION_PENDING)
+        return 1;
+    return answer == AUTHORIZATION_GRANTED ? 0 : refuse_authorization(answer, error);
+}
+
+int bus_authorize(Bus *bus, sd_bus_message *message, const char *action, sd_bus_error *error)
+{
+    const Details nothing = {0};
+
+    return authorize(bus, message, action, &nothing, error);
+}
+
 int bus_run_command(Bus *bus, sd_bus_message *message, const Command *command, ReplyKind reply,
                     sd_bus_error *error)
 {
     CommandReply checked = {0};
     CommandResult result = command_check(command, &checked);
     Details details;
-    Authorization answer;
 
     if (result != COMMAND_OK)
         return bus_refuse(result, checked.detail, error);
     describe(bus, command, &details);
-    int r = polkit_check(bus->polkit, message, command_info(command->kind)->action, details.list,
-                         details.count, &answer);
-    if (r < 0)
+    int r = authorize(bus, message, command_info(command->kind)->action, &details, error);
+    if (r != 0)
         return r;
-    if (answer == AUTHORIZATION_PENDING)
-        return 1;
-    if (answer != AUTHORIZATION_GRANTED)
-        return refuse_authorization(answer, error);
     return apply(bus, message, command, reply, error);
 }

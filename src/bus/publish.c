@@ -26,11 +26,15 @@ static void publish_root(Bus *bus)
     ManagerView manager = {.bus = bus};
     ClockView clock = {.bus = bus};
     SourcesView sources;
+    LocalView local = {.bus = bus};
 
     manager_view(&bus->service, &manager);
     clock_view(&bus->service, &clock);
     sources_view(bus, &sources);
+    local_view(&bus->service, &local);
     if (bus->ready) {
+        property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_LOCAL, local_vtable,
+                                  &bus->published.local, &local, NULL);
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_MANAGER, manager_vtable,
                                   &bus->published.manager, &manager,
                                   bus->configuration_dirty ? "ConfigurationFiles" : NULL);
@@ -43,6 +47,7 @@ static void publish_root(Bus *bus)
     bus->published.manager = manager;
     bus->published.clock = clock;
     bus->published.sources = sources;
+    bus->published.local = local;
 }
 
 static bool state_differs(Bus *bus, const ExportedSource *source)

@@ -194,6 +194,33 @@ bool ntp_view(const Service *service, SourceId id, NtpView *ret)
     return true;
 }
 
+void server_view(const Service *service, ServerView *ret)
+{
+    ServerView view = {.bus = ret->bus};
+
+    service->methods->server(service->userdata, &view.report);
+    view.listening = view.report.listening;
+    view.logs_clients = view.report.logs_clients;
+    *ret = view;
+}
+
+void local_view(const Service *service, LocalView *ret)
+{
+    LocalReport local;
+
+    service->methods->local(service->userdata, &local);
+    *ret = (LocalView) {
+        .bus = ret->bus,
+        .enabled = local.config.enabled,
+        .active = local.active,
+        .stratum = (uint32_t) local.config.stratum,
+        .distance = local.config.distance,
+        .activate = local.config.activate,
+        .wait_synced = local.config.wait_synced,
+        .wait_unsynced = local.config.wait_unsynced,
+    };
+}
+
 bool selection_view(const Service *service, SourceId id, SelectionView *ret)
 {
     SelectionReport selection;

@@ -91,6 +91,21 @@ typedef struct AuthenticationView {
     uint32_t key, key_length;
 } AuthenticationView;
 
+typedef struct ServerView {
+    Bus *bus;
+    int listening, logs_clients;
+    ServerReport report;
+} ServerView;
+
+typedef struct LocalView {
+    Bus *bus;
+    int enabled, active;
+    uint32_t stratum;
+    double distance, activate, wait_synced, wait_unsynced;
+} LocalView;
+
+void server_view(const Service *service, ServerView *ret);
+void local_view(const Service *service, LocalView *ret);
 void manager_view(const Service *service, ManagerView *ret);
 void clock_view(const Service *service, ClockView *ret);
 

@@ -26,6 +26,7 @@ void engine_lose_reference(Engine *engine, ClockReason reason)
         event->candidates = engine->selection.candidates;
     }
     if (lost) {
+        local_reference_on_lost(&engine->local, clock_to_local(&engine->clock, engine->now.raw));
         engine_emit(engine, EVENT_UNSYNCHRONIZED, NULL)->reason = reason;
         engine_set_status(engine);
     }
@@ -218,6 +219,7 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
 
     copy_source(best, &update);
     reference_update(&engine->reference, &update);
+    local_reference_on_update(&engine->local, update.root_delay / 2 + update.root_dispersion);
     engine->disrupted = engine->refused = false;
     if (!was_synchronized)
         engine_emit(engine, EVENT_SYNCHRONIZED, NULL);

@@ -192,6 +192,10 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
         return COMMAND_OK;
     case COMMAND_SET_MAX_UPDATE_SKEW: engine->discipline.max_update_skew = command->skew; return COMMAND_OK;
     case COMMAND_DUMP: engine_save_drift(engine); return COMMAND_OK;
+    case COMMAND_SET_LOCAL: engine_set_local(engine, &command->local); return COMMAND_OK;
+    case COMMAND_ALLOW:
+    case COMMAND_DENY:
+    case COMMAND_RESET_CLIENTS:
     case COMMAND_ADD_SOURCE:
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
@@ -238,8 +242,12 @@ static void replace_config(Engine *engine, Config *config)
     if (engine->config->net.refresh != config->net.refresh)
         engine->next_refresh =
             config->net.refresh > 0 ? mono_add(engine->now.mono, config->net.refresh) : MONO_UNSET;
+    bool same_local = local_config_equal(&engine->config->local, &config->local);
+
     config_free(engine->config);
     engine->config = config;
+    if (!same_local)
+        engine_set_local(engine, &config->local);
 }
 
 int engine_reconfigure(Engine *engine, const Config *config, Now now)

@@ -11,11 +11,13 @@
  *   engine-select.c   selection, and what it tells
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
+ *   engine-server.c   what the server tells; the local reference
  *   engine-command.c  commands
  *   engine-report.c   reports */
 
 #include "core/clock/clock.h"
 #include "core/clock/discipline.h"
+#include "core/clock/local.h"
 #include "core/clock/reference.h"
 #include "core/engine-queue.h"
 #include "core/engine.h"
@@ -91,6 +93,8 @@ struct Engine {
     Clock clock;
     Discipline discipline;
     Reference reference;
+    LocalReference local;
+    bool local_told;        /* the local reference was active when it was looked at last */
     MonoTime slew_deadline; /* the slew ends; unset: none runs */
     double slew_sd;         /* s, uncertainty of what is being slewed */
     bool disrupted;         /* the clock jumped, no update since */
@@ -167,6 +171,12 @@ void engine_pass_leap(Engine *engine);
 /* engine-select.c */
 void engine_select(Engine *engine);
 uint32_t source_samples_needed(const Source *source);
+
+/* engine-server.c */
+bool engine_is_local(const Engine *engine, Now now); /* the local reference is what we tell others */
+void engine_check_local(Engine *engine);             /* tells when that has changed */
+MonoTime engine_local_deadline(const Engine *engine);
+void engine_set_local(Engine *engine, const LocalConfig *config);
 
 /* engine-clock.c */
 void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked);

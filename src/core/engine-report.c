@@ -44,6 +44,14 @@ void engine_clock_report(const Engine *engine, Now now, ClockReport *ret)
         ret->residual_frequency = reference->last.residual_frequency;
         ret->root_delay = reference->last.root_delay;
     }
+    if (engine_is_local(engine, now)) {
+        ret->leap = LEAP_NORMAL;
+        ret->stratum = (uint8_t) engine->local.config.stratum;
+        ret->reference_id = LOCAL_REFERENCE_ID;
+        ret->reference_time = clock_to_cooked(&engine->clock, at);
+        ret->root_delay = ret->root_dispersion = 0;
+        return;
+    }
     if (!reference->synchronized)
         return;
     ret->leap = reference->last.leap;

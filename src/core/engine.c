@@ -50,6 +50,7 @@ static void start_clock(Engine *engine, Now now)
     engine->discipline = discipline_start(&engine->config->clock, frequency,
                                           has_drift ? setup->drift_skew : NAN, setup->restarted);
     engine->reference = reference_start();
+    engine->local = local_reference_start(&engine->config->local, clock_to_local(&engine->clock, now.raw));
     if (has_drift) {
         Event *event = engine_emit(engine, EVENT_DRIFT_LOADED, NULL);
         event->value = setup->drift_frequency;
@@ -154,6 +155,7 @@ void engine_on_timer(Engine *engine, Now now)
     }
     engine_replace_bad(engine);
     refresh_status(engine);
+    engine_check_local(engine);
 }
 
 /* A timestamp that cannot be of this packet is replaced by the present. */
@@ -185,6 +187,7 @@ void engine_on_packet(Engine *engine, const Incoming *packet, Now now)
         return;
     believed.received = believe(packet->received, now);
     source_on_packet(engine, source, &believed);
+    engine_check_local(engine);
 }
 
 void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddress local, Now now)
@@ -263,6 +266,7 @@ MonoTime engine_deadline(const Engine *engine)
 
     if (engine->ended)
         return MONO_UNSET;
+    deadline = mono_earliest(deadline, engine_local_deadline(engine));
     if (clock_suspects_jump(&engine->clock))
         return engine->now.mono;
     for (size_t i = 0; i < engine->source_count; i++) {

@@ -12,8 +12,10 @@
 #include "core/api/action.h"
 #include "core/api/command.h"
 #include "core/api/event.h"
+#include "core/api/local-config.h"
 #include "core/config/config.h"
 #include "core/ntp/authenticator.h"
+#include "core/ntp/server.h"
 
 typedef struct Engine Engine;
 
@@ -102,8 +104,12 @@ bool engine_next_action(Engine *engine, Action *ret) must_check_;
 bool engine_next_event(Engine *engine, Event *ret) must_check_;
 MonoTime engine_deadline(const Engine *engine);
 
+/* What the server tells of our time at that instant. */
+void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret);
+
 /* Reports; see service.h. */
 void engine_clock_report(const Engine *engine, Now now, ClockReport *ret);
+void engine_local_report(const Engine *engine, Now now, LocalReport *ret);
 void engine_activity_report(const Engine *engine, ActivityReport *ret);
 size_t engine_sources(const Engine *engine, SourceId *ret, size_t max);
 bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceReport *ret);

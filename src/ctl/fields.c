@@ -113,6 +113,8 @@ static void store_text(FieldKind kind, const char *text, void *target)
     case FIELD_MODE: *(uint8_t *) target = (uint8_t) (lookup(text, 6, mode_name) % 6); return;
     case FIELD_BOOL:
     case FIELD_COUNT:
+    case FIELD_COUNTER:
+    case FIELD_POWER:
     case FIELD_SMALL:
     case FIELD_PORT:
     case FIELD_SECONDS:
@@ -172,6 +174,7 @@ static int decode_number(const Field *field, sd_bus_message *m, const char *type
         int boolean;
         uint16_t q;
         uint32_t u;
+        int32_t i;
         uint64_t t;
         double d;
     } v;
@@ -183,6 +186,10 @@ static int decode_number(const Field *field, sd_bus_message *m, const char *type
         *(bool *) target = v.boolean;
     else if (field->kind == FIELD_COUNT)
         *(uint32_t *) target = v.u;
+    else if (field->kind == FIELD_COUNTER)
+        *(uint64_t *) target = v.t;
+    else if (field->kind == FIELD_POWER)
+        *(int8_t *) target = (int8_t) CLAMP(v.i, -128, 127);
     else if (field->kind == FIELD_SMALL)
         *(uint8_t *) target = (uint8_t) MIN(v.u, 255u);
     else if (field->kind == FIELD_PORT)
@@ -205,6 +212,7 @@ static const char *const signatures[] = {
     [FIELD_NAME] = "s",     [FIELD_ADDRESS] = "s", [FIELD_LEAP] = "s",     [FIELD_KIND] = "s",
     [FIELD_STATE] = "s",    [FIELD_REASON] = "s",  [FIELD_ORIGIN] = "s",   [FIELD_VERDICT] = "s",
     [FIELD_KEY_TYPE] = "s", [FIELD_MODE] = "s",    [FIELD_OPTIONS] = "as", [FIELD_TESTS] = "a{sb}",
+    [FIELD_COUNTER] = "t",  [FIELD_POWER] = "i",
 };
 static_assert(ELEMENTS(signatures) == FIELD_KIND_COUNT, "a signature for each kind");
 

@@ -13,6 +13,8 @@
 typedef enum FieldKind {
     FIELD_BOOL = 0, /* b -> bool */
     FIELD_COUNT,    /* u -> uint32_t */
+    FIELD_COUNTER,  /* t -> uint64_t */
+    FIELD_POWER,    /* i -> int8_t, limited to its range */
     FIELD_SMALL,    /* u -> uint8_t, at most 255 */
     FIELD_PORT,     /* q -> uint16_t */
     FIELD_SECONDS,  /* d -> double */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -81,6 +82,8 @@ static bool is_word(const char *word, const char *verb)
     double number;
 
     if (word[0] != '-' || word[1] == '\0' || text_to_double(word, &number))
+        return true;
+    if (text_equal(verb, "clients") && word[2] == '\0' && strchr("pkr", word[1]))
         return true;
     return text_equal(verb, "selectopts") && word[1] != '-';
 }

@@ -28,5 +28,6 @@ Options options_default(void);
 
 /* Takes the options out of argv, wherever they stand, and leaves the words between them at argv[1]..., with a
  * NULL at the end. Returns the new argc, or -EINVAL after a message. A negative number is a word, and so is
- * what selectopts takes away ("-prefer"). */
+ * what selectopts takes away ("-prefer") and what clients
+ * has of its own (-p, -k, -r). */
 int options_parse(Options *options, int argc, char **argv) must_check_;

@@ -21,6 +21,8 @@
 #include "bus/bus.h"
 
 #define SOURCES_MAX 40
+/* More than one answer holds. */
+#define CLIENTS     1500
 
 typedef struct World {
     Bus *bus;
@@ -30,6 +32,7 @@ typedef struct World {
     size_t count;
     uint32_t last_id;
     size_t files;
+    LocalConfig local;
 } World;
 
 static SourceReport *find_id(World *world, SourceId id)
@@ -176,6 +179,49 @@ static bool on_explain(void *userdata, SourceId id, Explanation *ret)
     return source;
 }
 
+static void on_local(void *userdata, LocalReport *ret)
+{
+    *ret = (LocalReport) {.config = ((World *) userdata)->local, .active = true};
+}
+
+static void on_server(void *userdata, ServerReport *ret)
+{
+    (void) userdata;
+    *ret = (ServerReport) {.listening = true,
+                           .logs_clients = true,
+                           .received = UINT64_C(1) << 40,
+                           .dropped = 2,
+                           .log_dropped = 3,
+                           .clients = CLIENTS,
+                           .failed = 4,
+                           .verdicts[SERVER_ANSWERED] = 5,
+                           .receive_stamps = {6, 7, 8},
+                           .transmit_stamps = {9, 10, 11}};
+}
+
+static bool on_allows(void *userdata, const IpAddress *address)
+{
+    (void) userdata;
+    return address->family == IP_V4;
+}
+
+/* 192.0.2.1 has all there is to tell, the others are new. */
+static bool on_next_client(void *userdata, uint64_t *position, ClientReport *ret)
+{
+    (void) userdata;
+    if (*position >= CLIENTS)
+        return false;
+    *ret = (ClientReport) {.address = {.family = IP_V4,
+                                       .bytes = {192, 0, (uint8_t) (2 + ++*position / 256),
+                                                 (uint8_t) (*position % 256)}},
+                           .received = *position == 1 ? 1000000 : 1,
+                           .dropped = *position == 1 ? 12345 : 0,
+                           .interval = *position == 1 ? -5 : CLIENT_INTERVAL_UNKNOWN,
+                           .limited_interval = *position == 1 ? 6 : CLIENT_INTERVAL_UNKNOWN,
+                           .since_last = 1.5};
+    return true;
+}
+
 static SourceId add_source(World *world, const char *name)
 {
     SourceReport *source = &world->sources[world->count++];
@@ -222,6 +268,10 @@ static CommandResult apply(World *world, const Command *command, CommandReply *r
     ret->count = source ? 1 : (uint32_t) world->count;
     if (command->kind == COMMAND_ADD_SOURCE)
         return add_command(world, command, ret);
+    if (command->kind == COMMAND_SET_LOCAL) {
+        world->local = command->local;
+        emit(world, EVENT_CLOCK_UPDATED, (SourceId) {0}, 0);
+    }
     if (command->kind == COMMAND_REMOVE_SOURCE)
         remove_source(world, source);
     if (command->kind == COMMAND_MAKE_STEP)
@@ -255,6 +305,10 @@ static const ServiceMethods methods = {
     .ntp = on_ntp,
     .authentication = on_authentication,
     .explain = on_explain,
+    .local = on_local,
+    .server = on_server,
+    .allows = on_allows,
+    .next_client = on_next_client,
     .apply = on_apply,
 };
 

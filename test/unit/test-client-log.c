@@ -93,7 +93,7 @@ static ClientLog *new_log(size_t bytes)
 
 static bool find(const ClientLog *log, const IpAddress *address, MonoTime now, ClientReport *ret)
 {
-    size_t position = 0;
+    uint64_t position = 0;
 
     while (client_log_next(log, &position, now, ret))
         if (ip_address_equal(&ret->address, address))
@@ -242,12 +242,31 @@ static void test_hurry(void **state)
     assert_in_range(suspended, 5, 100);
 }
 
+/* A flood is no hurry: nobody waits for an answer there. */
+static void test_flood_of_one(void **state)
+{
+    cleanup_(client_log_freep) ClientLog *log = new_log(0);
+    IpAddress a = numbered(1);
+    ClientRecord *record = NULL;
+
+    (void) state;
+    for (int i = 0; i < 5; i++)
+        client_log_answered(client_log_hit(log, &a, at(i * 64)), true);
+    for (int i = 0; i < 1000; i++) {
+        record = client_log_hit(log, &a, at(320 + i * 1e-4));
+        assert_false(client_log_hurries(record));
+        client_log_answered(record, i < 8);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limit),   cmocka_unit_test(test_leak_and_kiss), cmocka_unit_test(test_size),
-        cmocka_unit_test(test_counts),  cmocka_unit_test(test_intervals),     cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_hurry),
+        cmocka_unit_test(test_limit),        cmocka_unit_test(test_leak_and_kiss),
+        cmocka_unit_test(test_size),         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_intervals),    cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_silence),      cmocka_unit_test(test_hurry),
+        cmocka_unit_test(test_flood_of_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,8 @@
 #define BUS_INTERFACE_SOURCE         "org.timeball1.Source"
 #define BUS_INTERFACE_NTP            "org.timeball1.NTP"
 #define BUS_INTERFACE_SELECTION      "org.timeball1.Selection"
+#define BUS_INTERFACE_SERVER         "org.timeball1.Server"
+#define BUS_INTERFACE_LOCAL          "org.timeball1.LocalReference"
 
 /* One for each CommandResult but COMMAND_OK. */
 #define BUS_ERROR_FAILED           "org.timeball1.Error.Failed"

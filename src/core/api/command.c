@@ -16,6 +16,7 @@
 #define ACTION_MANAGE_SOURCES "org.timeball1.manage-sources"
 #define ACTION_RELOAD         "org.timeball1.reload"
 #define ACTION_MANAGE_DAEMON  "org.timeball1.manage-daemon"
+#define ACTION_MANAGE_SERVER  "org.timeball1.manage-server"
 
 static const CommandInfo commands[] = {
     [COMMAND_ADD_SOURCE] = {"add", ACTION_MANAGE_SOURCES},
@@ -35,6 +36,10 @@ static const CommandInfo commands[] = {
     [COMMAND_RELOAD_SOURCES] = {"reload sources", ACTION_RELOAD},
     [COMMAND_DUMP] = {"dump", ACTION_MANAGE_DAEMON},
     [COMMAND_REKEY] = {"rekey", ACTION_MANAGE_DAEMON},
+    [COMMAND_ALLOW] = {"allow", ACTION_MANAGE_SERVER},
+    [COMMAND_DENY] = {"deny", ACTION_MANAGE_SERVER},
+    [COMMAND_RESET_CLIENTS] = {"clients -r", ACTION_MANAGE_SERVER},
+    [COMMAND_SET_LOCAL] = {"local", ACTION_SET_TIME},
 };
 static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT, "one row for each member");
 
@@ -53,6 +58,9 @@ static_assert(ELEMENTS(source_options) == SOURCE_OPTION_COUNT, "one row for each
 
 /* Exchanges in one burst: enough for every use, and an end. */
 #define BURST_TOTAL_MAX 1000
+
+/* Longest time that a command may ask for: some three hundred years. */
+#define SECONDS_MAX 1e10
 
 const CommandInfo *command_info(CommandKind kind)
 {
@@ -163,6 +171,30 @@ static CommandResult check_option(const Command *command, CommandReply *ret)
     return result;
 }
 
+static CommandResult check_access(const AccessRule *rule, CommandReply *ret)
+{
+    const SourceMask mask = {.network = rule->network, .prefix = rule->prefix};
+
+    if (rule->network.family == IP_UNSPEC)
+        return check_range("the prefix length", rule->prefix, 0, 0, ret);
+    return check_mask(&mask, ret);
+}
+
+static CommandResult check_local(const LocalConfig *local, CommandReply *ret)
+{
+    CommandResult result = check_range("the stratum", local->stratum, 1, 15, ret);
+
+    if (result == COMMAND_OK)
+        result = check_range("the distance in seconds", local->distance, 0, SECONDS_MAX, ret);
+    if (result == COMMAND_OK)
+        result = check_range("the activating distance in seconds", local->activate, 0, SECONDS_MAX, ret);
+    if (result == COMMAND_OK)
+        result = check_range("the wait in seconds", local->wait_synced, 0, SECONDS_MAX, ret);
+    if (result == COMMAND_OK)
+        result = check_range("the wait in seconds", local->wait_unsynced, 0, SECONDS_MAX, ret);
+    return result;
+}
+
 CommandResult command_check(const Command *command, CommandReply *ret)
 {
     *ret = (CommandReply) {0};
@@ -179,6 +211,10 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_SET_MAX_UPDATE_SKEW: return check_range("the skew in ppm", command->skew * 1e6, 0, 1e6, ret);
     case COMMAND_SET_STEP_POLICY:
         return check_range("the threshold in seconds", command->step.threshold, -1e9, 1e9, ret);
+    case COMMAND_ALLOW:
+    case COMMAND_DENY: return check_access(&command->access, ret);
+    case COMMAND_SET_LOCAL: return check_local(&command->local, ret);
+    case COMMAND_RESET_CLIENTS:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
     case COMMAND_RESET_SOURCES:

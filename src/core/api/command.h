@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "core/api/access-rule.h"
+#include "core/api/local-config.h"
 #include "core/api/report.h"
 
 typedef enum CommandKind {
@@ -28,6 +30,10 @@ typedef enum CommandKind {
     COMMAND_RELOAD_SOURCES,
     COMMAND_DUMP,  /* write the state files now */
     COMMAND_REKEY, /* read the key file again */
+    COMMAND_ALLOW, /* let a network ask us for the time */
+    COMMAND_DENY,
+    COMMAND_RESET_CLIENTS, /* set the counters of all clients to 0 */
+    COMMAND_SET_LOCAL,     /* the local reference */
     COMMAND_KIND_COUNT,
 } CommandKind;
 
@@ -79,7 +85,9 @@ typedef struct Command {
         struct {
             double threshold;
             int32_t limit;
-        } step; /* s; limit < 0: always, 0: never */
+        } step;            /* s; limit < 0: always, 0: never */
+        AccessRule access; /* ALLOW, DENY; its allow is not looked at */
+        LocalConfig local; /* SET_LOCAL */
     };
 } Command;
 

@@ -22,6 +22,8 @@ typedef enum ServerVerdict {
 
 /* Counters since the daemon started. */
 typedef struct ServerReport {
+    bool listening;    /* a socket is open */
+    bool logs_clients; /* the log of clients is kept */
     uint64_t received; /* well-formed requests of allowed clients */
     uint64_t dropped;  /* of those, not answered or kissed because of ratelimit */
     uint64_t verdicts[SERVER_VERDICT_COUNT];

@@ -9,6 +9,7 @@
 
 #include "core/api/command.h"
 #include "core/api/event.h"
+#include "core/api/server-report.h"
 
 /* Facts that never change while the daemon runs. */
 typedef struct ServiceInfo {
@@ -30,6 +31,12 @@ typedef struct ServiceMethods {
     bool (*ntp)(void *userdata, SourceId id, NtpReport *ret);
     bool (*authentication)(void *userdata, SourceId id, AuthenticationReport *ret);
     bool (*explain)(void *userdata, SourceId id, Explanation *ret);
+    void (*local)(void *userdata, LocalReport *ret);
+    void (*server)(void *userdata, ServerReport *ret);
+    /* Would this address be answered? */
+    bool (*allows)(void *userdata, const IpAddress *address);
+    /* Walks through the clients: *position is 0 at first; false at the end. */
+    bool (*next_client)(void *userdata, uint64_t *position, ClientReport *ret);
     CommandResult (*apply)(void *userdata, const Command *command, CommandReply *ret);
 } ServiceMethods;
 

@@ -31,6 +31,7 @@ Clock clock_start(Now now, double kernel_frequency)
         .model_local = {now.raw.ns},
         .model_cooked = {now.raw.ns},
         .model_frequency = kernel_frequency,
+        .stepped = RAW_UNSET,
         .realtime_offset = now.raw.ns - now.mono.ns,
         .suspected_offset = TIME_UNSET,
     };
@@ -96,6 +97,7 @@ void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns)
                           .local = piece_to_local(&clock->pieces[0], before),
                           .frequency = clock->pieces[0].frequency,
                       });
+    clock->stepped = after;
     clock->realtime_offset += offset_ns;
     clock->suspected_offset = TIME_UNSET;
 }

@@ -30,6 +30,7 @@ typedef struct Clock {
     LocalTime model_local; /* where the model was fixed last */
     CookedTime model_cooked;
     double model_frequency;   /* cooked gains that much on local */
+    RawTime stepped;          /* the kernel clock just after the last step of anybody; unset: none */
     int64_t realtime_offset;  /* ns, raw - mono: changes by steps only */
     int64_t suspected_offset; /* ns, another value seen once; TIME_UNSET: none */
 } Clock;

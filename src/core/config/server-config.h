@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "core/api/access-rule.h"
+#include "core/api/local-config.h"
 
 /* One line of allow or deny. Rules with a host wait until its name is resolved. */
 typedef struct AccessLine {
@@ -36,15 +37,6 @@ typedef struct ServerConfig {
     bool no_client_log;
     RateLimitConfig rate_limit;
 } ServerConfig;
-
-typedef struct LocalConfig {
-    bool enabled;
-    int32_t stratum;      /* 1..15; 10 */
-    double distance;      /* s, root distance beyond which the local reference takes over; 1 */
-    double activate;      /* s, root distance that must once have been reached; 0: none */
-    double wait_synced;   /* s since the last update; 0 */
-    double wait_unsynced; /* s since synchronisation was lost, or the start; 0 */
-} LocalConfig;
 
 /* What is in force without the directive; `enabled` is what the directive says by itself. */
 extern const RateLimitConfig RATE_LIMIT_CONFIG_DEFAULT;

@@ -17,6 +17,8 @@
 #define INTERVAL_WEIGHT 4
 /* By how much an answer that was given in spite of the limit slows a hurried client down in our books. */
 #define HURRY_DECAY     (INTERVAL_ONE / 8)
+/* Who asks again faster than that (a quarter of a second) has not waited for an answer: it floods. */
+#define HURRY_FASTEST   (-2 * INTERVAL_ONE)
 /* A client that was silent for so long is not established any more, s. Clients poll every 36 h or more often.
  */
 #define SILENCE_MAX     (INT64_C(1) << 17)
@@ -168,7 +170,8 @@ void client_log_answered(ClientRecord *record, bool answered)
 bool client_log_hurries(ClientRecord *record)
 {
     if (record->interval == CLIENT_NO_INTERVAL || record->limited_interval == CLIENT_NO_INTERVAL ||
-        record->limited_interval >= record->interval - INTERVAL_ONE)
+        record->limited_interval >= record->interval - INTERVAL_ONE ||
+        record->limited_interval < HURRY_FASTEST)
         return false;
     record->limited_interval = (int16_t) (record->limited_interval + HURRY_DECAY);
     return true;
@@ -183,9 +186,9 @@ static int8_t rounded(int16_t interval)
     return (int8_t) (shifted / INTERVAL_ONE - 64);
 }
 
-bool client_log_next(const ClientLog *log, size_t *position, MonoTime now, ClientReport *ret)
+bool client_log_next(const ClientLog *log, uint64_t *position, MonoTime now, ClientReport *ret)
 {
-    size_t end = log->slot_count * SLOT_RECORDS;
+    uint64_t end = log->slot_count * SLOT_RECORDS;
 
     for (; *position < end; ++*position) {
         const Slot *slot = &log->slots[*position / SLOT_RECORDS];

@@ -46,14 +46,14 @@ ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime 
 /* Notes whether that packet was answered. */
 void client_log_answered(ClientRecord *record, bool answered);
 
-/* A client that asks more than twice as fast while it is not answered: to limit it would only make more
- * traffic. True suspends the limit for this request; a suspension wears off, so that the limit is tried
- * again. */
+/* A client that asks more than twice as fast while it is not answered, but still waits for an answer: to
+ * limit it would only make more traffic. True suspends the limit for this request; a suspension wears off, so
+ * that the limit is tried again. */
 bool client_log_hurries(ClientRecord *record);
 
 /* Walks through all records: *position is 0 at first; false at the end. A record that comes or goes meanwhile
  * may be missed. */
-bool client_log_next(const ClientLog *log, size_t *position, MonoTime now, ClientReport *ret) must_check_;
+bool client_log_next(const ClientLog *log, uint64_t *position, MonoTime now, ClientReport *ret) must_check_;
 
 /* Sets the counters of all clients to 0; who is known stays known. */
 void client_log_reset(ClientLog *log);

@@ -11,6 +11,9 @@ struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
     RateLimitConfig limit;
     ClientLog *log; /* owned; NULL: none */
+    size_t log_limit;
+    uint64_t log_dropped; /* by logs that were there before */
+    SipKey log_key;
     SipKey key;     /* of the random bits */
     uint64_t drawn; /* random words so far */
     ServerReport report;
@@ -19,18 +22,33 @@ struct ServerShard {
 int server_shard_new(const ServerShardSetup *setup, ServerShard **ret)
 {
     cleanup_(server_shard_freep) ServerShard *shard = calloc(1, sizeof(*shard));
-    SipKey log_key = siphash_key(setup->secret);
 
     if (!shard)
         return -ENOMEM;
-    shard->limit = setup->limit;
+    shard->log_key = siphash_key(setup->secret);
     shard->key = siphash_key(setup->secret + SIPHASH_KEY_SIZE);
-    if (setup->log_limit > 0) {
-        int r = client_log_new(setup->log_limit, &log_key, &shard->log);
+    int r = server_shard_configure(shard, &setup->limit, setup->log_limit);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(shard);
+    return 0;
+}
+
+int server_shard_configure(ServerShard *shard, const RateLimitConfig *limit, size_t log_limit)
+{
+    ClientLog *log = NULL;
+
+    if (log_limit != shard->log_limit) {
+        int r = log_limit > 0 ? client_log_new(log_limit, &shard->log_key, &log) : 0;
         if (r < 0)
             return r;
+        if (shard->log)
+            shard->log_dropped += client_log_dropped(shard->log) + client_log_count(shard->log);
+        client_log_free(shard->log);
+        shard->log = log;
+        shard->log_limit = log_limit;
     }
-    *ret = TAKE_PTR(shard);
+    shard->limit = *limit;
     return 0;
 }
 
@@ -126,6 +144,7 @@ void server_shard_report(const ServerShard *shard, ServerReport *report)
     report->received += own->received;
     report->dropped += own->dropped;
     report->failed += own->failed;
+    report->log_dropped += shard->log_dropped;
     for (size_t i = 0; i < ELEMENTS(own->verdicts); i++)
         report->verdicts[i] += own->verdicts[i];
     for (size_t i = 0; i < ELEMENTS(own->receive_stamps); i++) {

@@ -22,6 +22,9 @@ int server_shard_new(const ServerShardSetup *setup, ServerShard **ret) must_chec
 ServerShard *server_shard_free(ServerShard *shard);
 DEFINE_CLEANUP(ServerShard, server_shard_free);
 
+/* Other limits from now on. A log of the same size is kept. On failure nothing is changed. */
+int server_shard_configure(ServerShard *shard, const RateLimitConfig *limit, size_t log_limit) must_check_;
+
 /* Who may ask from now on: a table that stays until another one is given. NULL: nobody. */
 void server_shard_set_access(ServerShard *shard, const AccessTable *access);
 
