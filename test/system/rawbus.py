@@ -28,7 +28,7 @@ def pad(data, alignment):
 
 
 def marshal(data, kind, value):
-    """data with one value of a basic type, or of "a{sb}", after it."""
+    """data with one value of a basic type, of "a{sb}", or of "a{sv}" ({name: (type, value)}), after it."""
     data = pad(data, ALIGNMENT[kind[0]])
     if kind in NUMBERS:
         return data + struct.pack("<" + NUMBERS[kind], value)
@@ -39,6 +39,11 @@ def marshal(data, kind, value):
         for name, flag in value.items():
             content = marshal(marshal(pad(content, 8), "s", name), "b", flag)
         return pad(data + struct.pack("<I", len(content)), 8) + content
+    if kind == "a{sv}":
+        content = b""
+        for name, (inner, inside) in value.items():
+            content = marshal(marshal(marshal(pad(content, 8), "s", name), "g", inner), inner, inside)
+        return pad(data + struct.pack("<I", len(content)), 8) + content
     value = value if isinstance(value, bytes) else value.encode()
     return data + struct.pack("<I", len(value)) + value + b"\0"
 
@@ -46,7 +51,7 @@ def marshal(data, kind, value):
 def message(serial, fields, signature="", values=(), flags=0):
     """A method call; fields: {number of the header field: (type, value)}."""
     body = b""
-    kinds = ["a{sb}"] if signature == "a{sb}" else list(signature)
+    kinds = [signature] if signature.startswith("a{") else list(signature)
     for kind, value in zip(kinds, values):
         body = marshal(body, kind, value)
     if signature:

@@ -430,15 +430,79 @@ static void test_tables_are_sorted(void **state unused_)
         assert_true(strcmp(o[0].name, o[1].name) < 0);
 }
 
+static void test_server(void **state)
+{
+    cleanup_(config_freep) Config *c =
+        parse("allow\n"
+              "deny all 192.0.2.77/24\n"
+              "allow client.example.net\n"
+              "bindaddress 127.0.0.1\n"
+              "bindaddress ::1\n"
+              "binddevice eth0\n"
+              "port 1123\n"
+              "clientloglimit 1048576\n"
+              "ratelimit interval -4 burst 16 leak 3 kod 2\n"
+              "local stratum 8 distance 0.5 activate 0.25 waitsynced 60 waitunsynced 300\n");
+    const ServerConfig *s = &c->server;
+
+    (void) state;
+    assert_int_equal(s->access_count, 3);
+    assert_true(s->access[0].rule.allow && s->access[0].rule.network.family == IP_UNSPEC &&
+                !s->access[0].host);
+    assert_true(!s->access[1].rule.allow && s->access[1].rule.all && s->access[1].rule.prefix == 24);
+    assert_int_equal(s->access[1].rule.network.bytes[3], 0);
+    assert_string_equal(s->access[2].host, "client.example.net");
+    assert_int_equal(s->address_count, 2);
+    assert_int_equal(s->addresses[1].family, IP_V6);
+    assert_string_equal(s->device, "eth0");
+    assert_int_equal(s->port, 1123);
+    assert_int_equal(s->log_limit, 1048576);
+    assert_true(s->rate_limit.enabled);
+    assert_int_equal(s->rate_limit.interval, -4);
+    assert_int_equal(s->rate_limit.burst, 16);
+    assert_int_equal(s->rate_limit.leak, 3);
+    assert_int_equal(s->rate_limit.kod, 2);
+    assert_true(c->local.enabled && c->local.stratum == 8 && c->local.distance == 0.5);
+    assert_true(c->local.activate == 0.25 && c->local.wait_synced == 60 && c->local.wait_unsynced == 300);
+
+    /* A copy has its own of everything. */
+    cleanup_(config_freep) Config *copy = NULL;
+    assert_int_equal(config_copy(c, &copy), 0);
+    c = config_free(c);
+    assert_string_equal(copy->server.access[2].host, "client.example.net");
+    assert_int_equal(copy->server.addresses[1].family, IP_V6);
+}
+
+/* A later line begins with the defaults again. */
+static void test_server_repeats(void **state)
+{
+    cleanup_(config_freep) Config *c =
+        parse("local stratum 3 distance 5\nlocal\nratelimit kod 4 burst 1\nratelimit leak 1\n");
+
+    (void) state;
+    assert_true(c->local.enabled && c->local.stratum == 10 && c->local.distance == 1);
+    assert_true(c->server.rate_limit.enabled && c->server.rate_limit.kod == 0);
+    assert_int_equal(c->server.rate_limit.burst, 8);
+    assert_int_equal(c->server.rate_limit.leak, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_field),       cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_sample_limits),     cmocka_unit_test(test_language),
-        cmocka_unit_test(test_includes),          cmocka_unit_test(test_include_limits),
-        cmocka_unit_test(test_source_files),      cmocka_unit_test(test_source_from_bus),
-        cmocka_unit_test(test_hostile_source),    cmocka_unit_test(test_many_problems),
-        cmocka_unit_test(test_too_many),          cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_server),
+        cmocka_unit_test(test_server_repeats),
+        cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_sample_limits),
+        cmocka_unit_test(test_language),
+        cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_include_limits),
+        cmocka_unit_test(test_source_files),
+        cmocka_unit_test(test_source_from_bus),
+        cmocka_unit_test(test_hostile_source),
+        cmocka_unit_test(test_many_problems),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_spelling),
         cmocka_unit_test(test_tables_are_sorted),
     };
 

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* Requests over the loopback interface, from sockets of the test itself. */
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/api/action.h"
+#include "core/ntp/packet.h"
+#include "net/server-socket.h"
+#include "unit.h"
+
+#define PATIENCE_US 5000000
+
+static sd_event *event;
+static ServerShard *shard;
+static AccessTable *access_table;
+static ServerSockets *sockets;
+static unsigned snapshots, failures;
+static int last_error;
+
+static Now now(void)
+{
+    struct timespec mono, raw;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &mono), 0);
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &raw), 0);
+    return (Now) {{ns_from_timespec(mono)}, {ns_from_timespec(raw)}};
+}
+
+static void snapshot(void *userdata, Now at, ServerSnapshot *ret)
+{
+    (void) userdata;
+    snapshots++;
+    *ret = (ServerSnapshot) {.base = at.raw.ns,
+                             .valid_from = INT64_MIN,
+                             .stratum = 2,
+                             .precision = -24,
+                             .reference_id = 0x01020304};
+}
+
+static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
+{
+    (void) userdata;
+    (void) endpoint;
+    failures++;
+    last_error = error;
+}
+
+static const ServerSocketsHandlers handlers = {.snapshot = snapshot, .now = now, .on_failed = on_failed};
+
+static int setup(void **state)
+{
+    const ServerShardSetup of_shard = {.log_limit = 524288, .secret = "not a secret"};
+    const AccessRule everybody = {.allow = true};
+
+    (void) state;
+    snapshots = failures = 0;
+    assert_true(sd_event_new(&event) >= 0);
+    assert_int_equal(server_shard_new(&of_shard, &shard), 0);
+    assert_int_equal(access_table_new(&everybody, 1, &access_table), 0);
+    server_shard_set_access(shard, access_table);
+    assert_int_equal(server_sockets_new(event, shard, &handlers, NULL, &sockets), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    sockets = server_sockets_free(sockets);
+    shard = server_shard_free(shard);
+    access_table = access_table_free(access_table);
+    event = sd_event_unref(event);
+    return 0;
+}
+
+static IpAddress address_of(const char *text)
+{
+    IpAddress address;
+
+    assert_true(ip_address_parse(text, &address));
+    return address;
+}
+
+/* A port that is free now for both families. */
+static uint16_t free_port(void)
+{
+    IpEndpoint any = {.address = {.family = IP_V4}};
+    struct sockaddr_storage address;
+    socklen_t size = ip_endpoint_to_sockaddr(&any, &address);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) &address, size), 0);
+    size = sizeof address;
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &size), 0);
+    assert_true(ip_endpoint_from_sockaddr((struct sockaddr *) &address, size, &any));
+    close(fd);
+    return any.port;
+}
+
+/* A socket that talks to the server only: what comes from elsewhere is not seen. */
+static int client_of(const char *server, uint16_t port)
+{
+    IpEndpoint remote = {.address = address_of(server), .port = port};
+    struct sockaddr_storage address;
+    socklen_t size = ip_endpoint_to_sockaddr(&remote, &address);
+    int fd = socket(remote.address.family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *) &address, size), 0);
+    return fd;
+}
+
+static void ask(int fd, uint8_t number)
+{
+    uint8_t request[NTP_HEADER_SIZE] = {0x23, [47] = number};
+
+    assert_int_equal(send(fd, request, sizeof request, 0), sizeof request);
+}
+
+/* Runs the loop until an answer is there. */
+static bool receive(int fd, NtpPacket *ret)
+{
+    static uint8_t bytes[NTP_PACKET_MAX];
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    Now start = now();
+
+    while (poll(&readable, 1, 0) == 0) {
+        if (now().mono.ns - start.mono.ns > PATIENCE_US * NSEC_PER_USEC)
+            return false;
+        assert_true(sd_event_run(event, 10000) >= 0);
+    }
+    ssize_t length = recv(fd, bytes, sizeof bytes, 0);
+    assert_int_equal(length, NTP_HEADER_SIZE);
+    return ntp_packet_parse(bytes, (size_t) length, ret);
+}
+
+/* Whether this machine has IPv6 at all. */
+static bool has_v6(void)
+{
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage address;
+    IpEndpoint loopback = {.address = address_of("::1")};
+    socklen_t size = ip_endpoint_to_sockaddr(&loopback, &address);
+    bool usable = fd >= 0 && bind(fd, (struct sockaddr *) &address, size) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return usable;
+}
+
+static void check_answer(const char *server, uint16_t port)
+{
+    int fd = client_of(server, port);
+    NtpPacket answer;
+    Now before = now();
+
+    ask(fd, 7);
+    assert_true(receive(fd, &answer));
+    Now after = now();
+    assert_int_equal(answer.mode, NTP_MODE_SERVER);
+    assert_int_equal(answer.stratum, 2);
+    assert_true(answer.origin.value == 7);
+    int64_t received = ntp_time_to_ns(answer.receive, before.raw.ns);
+    int64_t sent = ntp_time_to_ns(answer.transmit, before.raw.ns);
+    /* The noise below the precision of 2^-24 s. */
+    assert_true(received > before.raw.ns - 100 && sent > received - 1 && sent < after.raw.ns + 100);
+    close(fd);
+}
+
+/* With the wildcard address, the answer leaves from the address that was asked. */
+static void test_any_address(void **state)
+{
+    ServerConfig config = {.port = free_port()};
+    const ServerListen listen = {.config = &config, .v4 = true, .v6 = has_v6()};
+    ServerReport report = {0};
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), listen.v6 ? 2 : 1);
+    check_answer("127.0.0.1", config.port);
+    check_answer("127.1.2.3", config.port);
+    if (listen.v6)
+        check_answer("::1", config.port);
+    assert_int_equal(failures, 0);
+    server_shard_report(shard, &report);
+    assert_int_equal(report.received, listen.v6 ? 3 : 2);
+    assert_int_equal(report.receive_stamps[TIMESTAMP_DAEMON] + report.receive_stamps[TIMESTAMP_KERNEL],
+                     report.received);
+    assert_int_equal(report.failed, 0);
+}
+
+/* Several of a family; others are not listened on. */
+static void test_addresses(void **state)
+{
+    IpAddress addresses[] = {address_of("127.0.0.2"), address_of("127.0.0.3")};
+    ServerConfig config = {.port = free_port(), .addresses = addresses, .address_count = 2};
+    const ServerListen listen = {.config = &config, .v4 = true};
+    uint8_t byte = 0;
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), 2);
+    assert_true(ip_address_equal(&addresses[1], &(IpAddress) {server_sockets_local(sockets, 1).address.family,
+                                                              {127, 0, 0, 3}}));
+    check_answer("127.0.0.2", config.port);
+    check_answer("127.0.0.3", config.port);
+    int fd = client_of("127.0.0.4", config.port);
+    ask(fd, 1);
+    assert_true(recv(fd, &byte, 1, 0) < 0 && errno == ECONNREFUSED);
+    close(fd);
+}
+
+/* More requests than a batch holds, and rubbish among them. */
+static void test_many(void **state)
+{
+    enum { COUNT = 200 };
+    ServerConfig config = {.port = free_port()};
+    const ServerListen listen = {.config = &config, .v4 = true};
+    static const uint8_t big[NTP_PACKET_MAX + 1] = {0x23};
+    ServerReport report = {0};
+    bool seen[COUNT] = {0};
+    NtpPacket answer;
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    int fd = client_of("127.0.0.1", config.port);
+    for (size_t i = 0; i < COUNT; i++) {
+        if (i % 10 == 3)
+            assert_int_equal(send(fd, "x", 1, 0), 1);
+        if (i % 50 == 7)
+            assert_int_equal(send(fd, big, sizeof big, 0), sizeof big);
+        ask(fd, (uint8_t) i);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(receive(fd, &answer));
+        assert_true(answer.origin.value < COUNT && !seen[answer.origin.value]);
+        seen[answer.origin.value] = true;
+    }
+    close(fd);
+    server_shard_report(shard, &report);
+    assert_int_equal(report.verdicts[SERVER_ANSWERED], COUNT);
+    assert_int_equal(report.verdicts[SERVER_MALFORMED], COUNT / 10 + COUNT / 50);
+    assert_true(snapshots < COUNT / 4); /* one for each batch */
+}
+
+static void test_failures(void **state)
+{
+    ServerConfig config = {.port = free_port()};
+    ServerListen listen = {.config = &config, .v4 = true};
+    ServerSockets *second;
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    /* Two servers on one port do not share it in silence. */
+    assert_int_equal(server_sockets_new(event, shard, &handlers, NULL, &second), 0);
+    assert_int_equal(server_sockets_open(second, &listen), 0);
+    assert_int_equal(failures, 1);
+    assert_int_equal(last_error, EADDRINUSE);
+    server_sockets_free(second);
+
+    (void) strcpy(config.device, "no-such-device");
+    assert_int_equal(server_sockets_open(sockets, &listen), 0);
+    assert_int_equal(failures, 2);
+    config.device[0] = '\0';
+    config.port = 0;
+    assert_int_equal(server_sockets_open(sockets, &listen), 0);
+    listen.v4 = false;
+    config.port = free_port();
+    assert_int_equal(server_sockets_open(sockets, &listen), 0);
+    assert_int_equal(failures, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
