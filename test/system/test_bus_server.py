@@ -54,8 +54,8 @@ def test_rows_of_clients(fixture):
     del fixture
     lines = run("timectl", "-n", "clients").stdout.splitlines()
     assert len(lines) == 2 + 1500
-    assert lines[2] == "192.0.2.1                  1000000  12345  -5   6     1       0      0   -     -"
-    assert lines[3] == "192.0.2.2                      1      0   -   -     1       0      0   -     -"
+    assert lines[2] == f"{'192.0.2.1':25}  1000000  12345  -5   6     1       0      0   -     -"
+    assert lines[3] == f"{'192.0.2.2':25}       1      0   -   -     1       0      0   -     -"
     fields = run("timectl", "-c", "clients").stdout.splitlines()
     assert fields[:2] == ["192.0.2.1,1000000,12345,-5,6,1,0,0,127,4294967295", "192.0.2.2,1,0,127,127,1,0,0,127,4294967295"]
     assert len(json.loads(run("timectl", "--json=short", "clients").stdout)) == 1500
