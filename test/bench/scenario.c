@@ -245,7 +245,7 @@ const Scenario own_scenarios[] = {
 };
 const size_t own_scenario_count = ELEMENTS(own_scenarios);
 
-Sim *scenario_build(const Scenario *scenario, uint64_t seed, int32_t poll)
+Sim *scenario_build(const Scenario *scenario, uint64_t seed, bool shortest)
 {
     Sim *sim = sim_new(seed, &scenario->oscillator);
     SimServer server = {.there = scenario->path, .back = scenario->path};
@@ -258,8 +258,8 @@ Sim *scenario_build(const Scenario *scenario, uint64_t seed, int32_t poll)
             source->minpoll = scenario->minpoll;
             source->maxpoll = scenario->maxpoll;
         }
-        if (poll != INT32_MIN)
-            source->minpoll = source->maxpoll = poll;
+        if (shortest)
+            source->maxpoll = source->minpoll;
     }
     if (scenario->makestep) {
         sim_config(sim)->clock.step_threshold = 1;

@@ -24,5 +24,5 @@ extern const size_t chronyd_scenario_count;
 extern const Scenario own_scenarios[];
 extern const size_t own_scenario_count;
 
-/* A world ready to start. `poll`: INT32_MIN for the scenario's own, or the interval that is used always. */
-Sim *scenario_build(const Scenario *scenario, uint64_t seed, int32_t poll);
+/* A world ready to start. shortest: the interval never grows. */
+Sim *scenario_build(const Scenario *scenario, uint64_t seed, bool shortest);

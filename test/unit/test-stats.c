@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "core/select/combine.h"
 #include "core/stats/quantile.h"
 #include "core/stats/regression.h"
 #include "core/stats/source-stats.h"
@@ -222,6 +223,69 @@ static void test_known_min_delay(void **state)
     assert_true(after.offset_sd > 2 * before.offset_sd);
 }
 
+/* A path that became longer is measured by its own minimum, not by that of the old one. */
+static void test_longer_path(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    SourceStatsReport report;
+    Estimate before, after;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    for (int i = 0; i < 50; i++) {
+        double longer = i < 40 ? 0 : 5e-3;
+        Sample s = sample_at(64 * i, 0, 0, longer - 1e-4 * log(uniform()), longer - 1e-4 * log(uniform()));
+
+        source_stats_on_delay(stats, s.peer_delay);
+        assert_true(source_stats_add(stats, &s));
+        if (i == 39)
+            assert_true(source_stats_estimate(stats, s.time, &before));
+        if (i == 49)
+            assert_true(source_stats_estimate(stats, s.time, &after));
+    }
+    source_stats_report(stats, &report);
+    assert_true(report.min_delay > 0.0119 && report.min_delay < 0.0125);
+    assert_true(after.offset_sd < 3 * before.offset_sd);
+    assert_true(fabs((double) (after.truth.ns - after.time.ns) * 1e-9) < 1e-4);
+}
+
+/* Delays on one way only: found, and taken out. */
+static void test_one_sided_jitter(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    SourceStatsReport report;
+    Estimate estimate;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    for (int i = 0; i < 60; i++) {
+        Sample s = sample_at(64 * i, 0, 0, -1e-3 * log(uniform()), 0);
+
+        assert_true(source_stats_add(stats, &s));
+    }
+    source_stats_report(stats, &report);
+    assert_true(report.jitter_asymmetry > 0.45);
+    assert_true(source_stats_estimate(stats, (LocalTime) {START + 60 * 64 * NSEC_PER_SEC}, &estimate));
+    assert_true(fabs((double) (estimate.truth.ns - estimate.time.ns) * 1e-9) < 5e-5);
+}
+
+/* Sources with asymmetric paths get equal weights: the quietest does not win. */
+static void test_combination_of_biased(void **state)
+{
+    Estimate a = {.truth = {START}, .offset_sd = 1e-6, .frequency_sd = 1e-8};
+    Estimate b = {.truth = {START + 2000000}, .offset_sd = 1e-4, .frequency_sd = 1e-8};
+    const Estimate *both[] = {&a, &b}, *same[] = {&a, &a};
+    Estimate combined;
+
+    (void) state;
+    combine_estimates(both, 2, &combined);
+    assert_true(fabs((double) (combined.truth.ns - START) * 1e-9 - 1e-3) < 1e-4);
+    assert_true(combined.offset_sd > 5e-4);
+    /* Sources that agree are better together, but less than if they did not share the oscillator. */
+    combine_estimates(same, 2, &combined);
+    assert_true(combined.offset_sd > 1e-6 * M_SQRT1_2 && combined.offset_sd < 1e-6);
+}
+
 static void test_critical_runs(void **state)
 {
     (void) state;
@@ -252,6 +316,9 @@ int main(void)
         cmocka_unit_test(test_delay_limits),
         cmocka_unit_test(test_known_asymmetry),
         cmocka_unit_test(test_known_min_delay),
+        cmocka_unit_test(test_longer_path),
+        cmocka_unit_test(test_one_sided_jitter),
+        cmocka_unit_test(test_combination_of_biased),
         cmocka_unit_test(test_critical_runs),
         cmocka_unit_test(test_quantile),
     };

@@ -232,7 +232,7 @@ static Measurement measurement_of(const SourceStats *stats, size_t i)
 /* Which part of the excess delay is on one way, by regression of the residuals on it: -0.5..0.5. */
 static void measure_asymmetry(SourceStats *stats, const RegressionPoint *points)
 {
-    double xx = 0, xy = 0, asymmetry;
+    double n = (double) (stats->count - stats->line.start), x_sum = 0, y_sum = 0, xx = 0, xy = 0, asymmetry;
 
     if (stats->config.has_asymmetry)
         return;
@@ -240,10 +240,13 @@ static void measure_asymmetry(SourceStats *stats, const RegressionPoint *points)
         double x = excess_delay(stats, i);
         double y = points[i].value - stats->line.intercept - stats->line.slope * points[i].time;
 
+        x_sum += x;
+        y_sum += y;
         xx += x * x;
         xy += x * y;
     }
-    asymmetry = xx > 0 ? xy / xx : 0;
+    xx -= x_sum * x_sum / n;
+    asymmetry = xx > 0 ? (xy - x_sum * y_sum / n) / xx : 0;
     if (fabs(asymmetry) >= ASYMMETRY_ACTS && stats->count >= SAMPLES_OPINION)
         stats->asymmetric_run++;
     else
