@@ -102,6 +102,17 @@ def test_missing_key(bus, server, keys, start_daemon):
     assert record("authdata")[3] == "2"
 
 
+def test_reload(bus, server, start_daemon):
+    """A reload reads the keys again, also of another file."""
+    path = write_keys(STATE / "reload.keys", ["1 SHA1 HEX:00"], "timeball")
+    line = f"server {server.address} iburst minpoll 0 maxpoll 0 key 2"
+    daemon = start_daemon(f"keyfile {path}", line, bus=bus)
+    soon(lambda: "Key 2 is missing" in daemon.said(), what="a word on the missing key")
+    daemon.write(f"keyfile {write_keys(STATE / 'reloaded.keys', lines_of_keys(), 'timeball')}", line)
+    assert run("timectl", "reload").stdout == "200 OK\n"
+    daemon.synchronized()
+
+
 def test_log(bus, server, keys, start_daemon):
     """Bad lines with their numbers, weak keys that are used; never a secret."""
     daemon = start_daemon(f"keyfile {keys}", f"server {server.address} iburst minpoll 0 maxpoll 0 key {WEAK}", bus=bus)
