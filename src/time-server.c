@@ -80,9 +80,10 @@ static void snapshot(void *userdata, Now now, ServerSnapshot *ret)
     server->setup.snapshot(server->setup.userdata, now, ret);
 }
 
-static const ServerSocketsHandlers socket_handlers = {.snapshot = snapshot,
-                                                      .now = kernel_clock_now,
-                                                      .on_failed = on_failed};
+static const ServerSocketsHandlers socket_handlers = {
+    .requests = {.now = kernel_clock_now, .snapshot = snapshot},
+    .on_failed = on_failed,
+};
 
 static void open_sockets(TimeServer *server)
 {

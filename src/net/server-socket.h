@@ -2,22 +2,17 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* The sockets on which requests come in, served from the event loop: a batch is received with the kernel's
- * timestamps, each request is given to the shard, and the answers leave from the addresses that were asked.
- */
+/* The sockets on which requests come in, served from the event loop. */
 
 #include <systemd/sd-event.h>
 
 #include "core/config/config.h"
-#include "core/ntp/server-shard.h"
+#include "net/request-batch.h"
 
 typedef struct ServerSockets ServerSockets;
 
 typedef struct ServerSocketsHandlers {
-    /* What our time is at that instant, once for each batch. */
-    void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret);
-    /* The present, both clocks read together. */
-    Now (*now)(void);
+    RequestBatchHandlers requests;
     /* One of the addresses to listen on cannot be had: error is a positive errno. */
     void (*on_failed)(void *userdata, const IpEndpoint *endpoint, int error);
 } ServerSocketsHandlers;

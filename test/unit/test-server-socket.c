@@ -51,7 +51,8 @@ static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
     last_error = error;
 }
 
-static const ServerSocketsHandlers handlers = {.snapshot = snapshot, .now = now, .on_failed = on_failed};
+static const ServerSocketsHandlers handlers = {.requests = {.now = now, .snapshot = snapshot},
+                                               .on_failed = on_failed};
 
 static int setup(void **state)
 {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+#pragma once
+
+/* Requests as the network gives and takes them: as many as wait are received at once, with the kernel's
+ * timestamps and the addresses that were asked; each goes to the shard; the answers leave at once, from these
+ * addresses. Two system calls and one reading of the clock for all of them. Belongs to one thread. */
+
+#include "core/ntp/server-shard.h"
+
+/* Requests that are received at once. */
+#define REQUEST_BATCH_MAX 32
+
+typedef struct RequestBatch RequestBatch;
+
+typedef struct RequestBatchHandlers {
+    /* The present, both clocks read together. */
+    Now (*now)(void);
+    /* What our time is at that instant, once for each batch. */
+    void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret);
+} RequestBatchHandlers;
+
+/* shard and handlers must live as long as the object. */
+int request_batch_new(ServerShard *shard, const RequestBatchHandlers *handlers, void *userdata,
+                      RequestBatch **ret) must_check_;
+RequestBatch *request_batch_free(RequestBatch *batch);
+DEFINE_CLEANUP(RequestBatch, request_batch_free);
+
+/* What a socket needs so that its requests can be served. Works with one that somebody else has bound. */
+int request_batch_prepare_socket(int fd, IpFamily family) must_check_;
+
+/* Serves what waits on a socket (non-blocking), one batch at most. Returns whether there may be more. */
+bool request_batch_serve(RequestBatch *batch, int fd);
