@@ -31,6 +31,8 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
         config_free(config);
         return COMMAND_FAILED;
     }
+    if (daemon->logs && log_files_configure(daemon->logs, &config->log) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not change the directory of the log files");
     configuration_log_changes(daemon->config, config, daemon->journal);
     exchanges_configure(daemon->exchanges, &config->net);
     if (daemon->server && (r = time_server_configure(daemon->server, config)) < 0)
@@ -199,6 +201,10 @@ static CommandResult service_apply(void *userdata, const Command *command, Comma
     Daemon *daemon = userdata;
 
     *ret = (CommandReply) {};
+    if (command->kind == COMMAND_CYCLE_LOGS) {
+        log_files_cycle(daemon->logs);
+        return COMMAND_OK;
+    }
     if (command->kind == COMMAND_RELOAD)
         return daemon_reload(daemon, ret);
     if (command->kind == COMMAND_RELOAD_SOURCES)

@@ -12,7 +12,7 @@ _timectl() {
     local verbs='status tracking sources sourcestats selectdata authdata ntpdata activity explain sourcename waitsync add delete
         online offline burst refresh reselect reselectdist selectopts minpoll maxpoll maxdelay maxdelayratio
         maxdelaydevratio minstratum polltarget offset makestep maxupdateskew serverstats clients allow deny
-        accheck local reload reset rekey keygen dump help'
+        accheck local reload reset rekey keygen dump cyclelogs help'
     local options='-c --csv --json= -n --numeric -N --original-names -a --all -v --verbose -m --multiple -H --host=
         --no-pager --no-ask-password -h --help --version'
 

@@ -185,6 +185,7 @@ static void describe(const Bus *bus, const Command *command, Details *ret)
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_DUMP:
     case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS:
     case COMMAND_KIND_COUNT: break;
     }
 }

@@ -47,6 +47,11 @@ static int on_rekey(sd_bus_message *message, void *view, sd_bus_error *error)
     return run_plain(message, ((ManagerView *) view)->bus, COMMAND_REKEY, error);
 }
 
+static int on_cycle_logs(sd_bus_message *message, void *view, sd_bus_error *error)
+{
+    return run_plain(message, ((ManagerView *) view)->bus, COMMAND_CYCLE_LOGS, error);
+}
+
 #define P(name, type, get, member, flags)                                                                    \
     SD_BUS_PROPERTY(name, type, get, offsetof(ManagerView, member), flags)
 const sd_bus_vtable manager_vtable[] = {
@@ -64,6 +69,7 @@ const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD("ReloadSources", NULL, NULL, on_reload_sources, ANYBODY),
     SD_BUS_METHOD("Dump", NULL, NULL, on_dump, ANYBODY),
     SD_BUS_METHOD("Rekey", NULL, NULL, on_rekey, ANYBODY),
+    SD_BUS_METHOD("CycleLogs", NULL, NULL, on_cycle_logs, ANYBODY),
     SD_BUS_VTABLE_END,
 };
 #undef P

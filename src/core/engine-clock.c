@@ -12,6 +12,21 @@
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
 #define SLEW_REST 0.1
 
+static void log_lost(Engine *engine)
+{
+    const LogTracking row = {
+        .frequency = engine->discipline.frequency,
+        .skew = engine->discipline.skew,
+        .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
+        .root_delay = INFINITY,
+        .root_dispersion = INFINITY,
+        .max_error = INFINITY,
+        .leap = LEAP_UNSYNCHRONIZED,
+    };
+
+    engine_log_tracking(engine, &row);
+}
+
 void engine_lose_reference(Engine *engine, ClockReason reason)
 {
     ClockReason before = engine->reference.reason;
@@ -25,6 +40,9 @@ void engine_lose_reference(Engine *engine, ClockReason reason)
         event->agreeing = engine->selection.agreeing;
         event->candidates = engine->selection.candidates;
     }
+    if (lost || !engine->told_start)
+        log_lost(engine);
+    engine->told_start = true;
     if (lost) {
         local_reference_on_lost(&engine->local, clock_to_local(&engine->clock, engine->now.raw));
         engine_emit(engine, EVENT_UNSYNCHRONIZED, NULL)->reason = reason;
@@ -231,6 +249,22 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
     engine->leap_told = leap;
 }
 
+/* row: with what was known before the update. */
+static void log_update(Engine *engine, LogTracking *row)
+{
+    const ReferenceUpdate *last = &engine->reference.last;
+
+    row->stratum = reference_stratum(&engine->reference);
+    row->frequency = engine->discipline.frequency;
+    row->skew = engine->discipline.skew;
+    row->offset = last->offset;
+    row->root_delay = last->root_delay;
+    row->root_dispersion = last->root_dispersion;
+    row->leap = last->leap;
+    row->combined = last->source_count;
+    engine_log_tracking(engine, row);
+}
+
 /* -q and -Q: the first update is the last. */
 static void finish_once(Engine *engine, const DisciplineDecision *decision)
 {
@@ -261,10 +295,16 @@ void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
         refuse_change(engine, &decision);
         return;
     }
+    LogTracking row = {
+        .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
+        .offset_sd = estimate->offset_sd,
+    };
+    row.max_error = reference_max_error(&engine->reference, at, row.remaining);
     clock_set_model(&engine->clock, at, estimate->truth, decision.frequency);
     engine->slew_sd = estimate->offset_sd;
     tell_decision(engine, &decision);
     update_reference(engine, &decision);
+    log_update(engine, &row);
     if (engine_runs_once(engine))
         finish_once(engine, &decision);
     if (!engine_steers(engine) || engine->ended)

@@ -200,6 +200,7 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS:
     case COMMAND_KIND_COUNT: break;
     }
     return COMMAND_NOT_ENABLED;
@@ -259,6 +260,8 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
         return r;
     engine_enter(engine, now);
     replace_config(engine, copy);
+    if (engine_log_reserve(engine) < 0)
+        return -ENOMEM;
     for (size_t i = engine->source_count; i > 0; i--) {
         Source *source = engine->sources[i - 1];
         if (!source->commanded && !is_wanted(copy, source))

@@ -12,6 +12,7 @@
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
  *   engine-server.c   what the server tells; the local reference
+ *   engine-log.c      rows of log files
  *   engine-command.c  commands
  *   engine-report.c   reports */
 
@@ -79,6 +80,10 @@ typedef struct Source {
     MonoTime last_good;      /* unset: never */
     CookedTime last_receive; /* unset: never */
 
+    struct {
+        double frequency, skew; /* skew 0: none yet */
+    } logged;                   /* in the last row of statistics */
+
     SelectOptions select; /* effective */
     SelectMemory memory;
     SelectOutcome outcome;
@@ -97,6 +102,7 @@ struct Engine {
     bool local_told;        /* the local reference was active when it was looked at last */
     MonoTime slew_deadline; /* the slew ends; unset: none runs */
     double slew_sd;         /* s, uncertainty of what is being slewed */
+    bool told_start;        /* the log knows that we are not synchronised yet */
     bool disrupted;         /* the clock jumped, no update since */
     bool refused;           /* maxchange refused the last update */
     bool step_pending;      /* ACTION_STEP is out, its outcome not known */
@@ -122,6 +128,7 @@ struct Engine {
 
     ActionQueue actions;
     EventQueue events;
+    LogQueue logs;
 };
 
 /* engine.c */
@@ -167,6 +174,13 @@ bool source_has_key(Engine *engine, Source *source);
 /* engine-leap.c */
 bool engine_is_near_leap(const Engine *engine, CookedTime time);
 void engine_pass_leap(Engine *engine);
+
+/* engine-log.c: each does nothing unless the configuration asks for it */
+int engine_log_reserve(Engine *engine) must_check_; /* room for the sources that there is room for */
+void engine_log_measurement(Engine *engine, const Source *source, const ClientResult *result);
+void engine_log_statistics(Engine *engine, Source *source);
+void engine_log_selection(Engine *engine);
+void engine_log_tracking(Engine *engine, const LogTracking *tracking);
 
 /* engine-select.c */
 void engine_select(Engine *engine);

@@ -79,6 +79,8 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
         r = action_queue_reserve(&engine->actions, 0);
     if (r >= 0)
         r = event_queue_reserve(&engine->events, 0);
+    if (r >= 0)
+        r = engine_log_reserve(engine);
     if (r < 0)
         return r;
     start_clock(engine, now);
@@ -104,6 +106,7 @@ Engine *engine_free(Engine *engine)
     config_free(engine->config);
     action_queue_clear(&engine->actions);
     event_queue_clear(&engine->events);
+    log_queue_clear(&engine->logs);
     free(engine);
     return NULL;
 }

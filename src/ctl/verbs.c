@@ -57,6 +57,7 @@ static const Verb verbs[] = {
     {"rekey", "", "Read the key file again", 0, 0, 0, verb_rekey},
     {"keygen", "[ID [TYPE [BITS]]]", "Make a key for the key file", 0, 3, VERB_NO_BUS, verb_keygen},
     {"dump", "", "Write the state files now", 0, 0, 0, verb_dump},
+    {"cyclelogs", "", "Open the log files of measurements anew", 0, 0, 0, verb_cyclelogs},
     {"help", "", "Show this help", 0, 0, VERB_NO_BUS | VERB_PAGER, verb_help},
 };
 

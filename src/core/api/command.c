@@ -40,6 +40,7 @@ static const CommandInfo commands[] = {
     [COMMAND_DENY] = {"deny", ACTION_MANAGE_SERVER},
     [COMMAND_RESET_CLIENTS] = {"clients -r", ACTION_MANAGE_SERVER},
     [COMMAND_SET_LOCAL] = {"local", ACTION_SET_TIME},
+    [COMMAND_CYCLE_LOGS] = {"cyclelogs", ACTION_MANAGE_DAEMON},
 };
 static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT, "one row for each member");
 
@@ -222,7 +223,8 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_DUMP:
-    case COMMAND_REKEY: return COMMAND_OK;
+    case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS: return COMMAND_OK;
     case COMMAND_KIND_COUNT: break;
     }
     return refuse(ret, COMMAND_INVALID, "there is no such command");

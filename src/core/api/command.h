@@ -34,6 +34,7 @@ typedef enum CommandKind {
     COMMAND_DENY,
     COMMAND_RESET_CLIENTS, /* set the counters of all clients to 0 */
     COMMAND_SET_LOCAL,     /* the local reference */
+    COMMAND_CYCLE_LOGS,    /* open the log files of measurements anew */
     COMMAND_KIND_COUNT,
 } CommandKind;
 
