@@ -176,6 +176,13 @@ static bool service_next_client(void *userdata, uint64_t *position, ClientReport
     return daemon->server && time_server_next_client(daemon->server, position, ret);
 }
 
+static void service_manual(void *userdata, ManualReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    engine_manual_report(daemon->engine, ret);
+}
+
 static CommandResult add_source(Daemon *daemon, const Command *command, CommandReply *reply)
 {
     Text detail = TEXT(reply->detail);
@@ -233,5 +240,6 @@ const ServiceMethods daemon_service_methods = {
     .server = service_server,
     .allows = service_allows,
     .next_client = service_next_client,
+    .manual = service_manual,
     .apply = service_apply,
 };

@@ -131,7 +131,7 @@ void engine_log_selection(Engine *engine)
     }
 }
 
-void engine_log_tracking(Engine *engine, const LogTracking *tracking)
+void engine_log_tracking(Engine *engine, const LogTracking *tracking, uint32_t reference_id)
 {
     const Reference *reference = &engine->reference;
     LogRecord *record = NULL;
@@ -141,7 +141,8 @@ void engine_log_tracking(Engine *engine, const LogTracking *tracking)
     if (!record)
         return;
     record->tracking = *tracking;
-    if (tracking->stratum == 0)
+    record->reference_id = reference_id;
+    if (tracking->stratum == 0 || reference_id != 0)
         return;
     record->time = reference->last.cooked;
     record->source = reference->last.source;

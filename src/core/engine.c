@@ -51,6 +51,7 @@ static void start_clock(Engine *engine, Now now)
                                           has_drift ? setup->drift_skew : NAN, setup->restarted);
     engine->reference = reference_start();
     engine->local = local_reference_start(&engine->config->local, clock_to_local(&engine->clock, now.raw));
+    engine->manual.enabled = engine->config->clock.manual;
     if (has_drift) {
         Event *event = engine_emit(engine, EVENT_DRIFT_LOADED, NULL);
         event->value = setup->drift_frequency;

@@ -113,6 +113,7 @@ void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret);
 /* Reports; see service.h. */
 void engine_clock_report(const Engine *engine, Now now, ClockReport *ret);
 void engine_local_report(const Engine *engine, Now now, LocalReport *ret);
+void engine_manual_report(const Engine *engine, ManualReport *ret);
 void engine_activity_report(const Engine *engine, ActivityReport *ret);
 size_t engine_sources(const Engine *engine, SourceId *ret, size_t max);
 bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceReport *ret);

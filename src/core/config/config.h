@@ -84,6 +84,7 @@ typedef struct ClockConfig {
     int32_t max_change_start;  /* updates before it counts */
     int32_t max_change_ignore; /* offsets to ignore before the daemon ends; negative: never ends */
     double log_change;         /* s; 1.0 */
+    bool manual;               /* the time may be entered by hand */
     bool rtc_sync;             /* clear STA_UNSYNC when synchronised */
 } ClockConfig;
 

@@ -94,7 +94,7 @@ const Directive DIRECTIVES[] = {
     {"makestep", .arguments = "THRESHOLD LIMIT",
      .fields = {{VALUE_DOUBLE, AT(clock.step_threshold), RANGE(-HUGE_SECONDS, HUGE_SECONDS)},
                 {VALUE_INT32, AT(clock.step_limit), RANGE(INT32_MIN, INT32_MAX)}}},
-    LATER("manual"),
+    {"manual", .arguments = "", .fields = {{VALUE_FLAG, AT(clock.manual)}}},
     {"maxchange", .arguments = "OFFSET START IGNORE",
      .fields = {{VALUE_DOUBLE, AT(clock.max_change_offset), RANGE(0, HUGE_SECONDS)},
                 {VALUE_INT32, AT(clock.max_change_start), RANGE(0, INT32_MAX)},
