@@ -381,7 +381,7 @@ void time_server_report(const TimeServer *server, ServerReport *ret)
         .listening = server_sockets_count(server->sockets) > 0,
         .logs_clients = server_shard_log(server->shard),
     };
-    server_shard_report(server->shard, ret);
+    server_shard_report(server->shard, kernel_clock_now().mono, ret);
 }
 
 bool time_server_allows(const TimeServer *server, const IpAddress *address)

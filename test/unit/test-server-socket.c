@@ -188,7 +188,7 @@ static void test_any_address(void **state)
     if (listen.v6)
         check_answer("::1", config.port);
     assert_int_equal(failures, 0);
-    server_shard_report(shard, &report);
+    server_shard_report(shard, (MonoTime) {0}, &report);
     assert_int_equal(report.received, listen.v6 ? 3 : 2);
     assert_int_equal(report.receive_stamps[TIMESTAMP_DAEMON] + report.receive_stamps[TIMESTAMP_KERNEL],
                      report.received);
@@ -242,7 +242,7 @@ static void test_many(void **state)
         seen[answer.origin.value] = true;
     }
     close(fd);
-    server_shard_report(shard, &report);
+    server_shard_report(shard, (MonoTime) {0}, &report);
     assert_int_equal(report.verdicts[SERVER_ANSWERED], COUNT);
     assert_int_equal(report.verdicts[SERVER_MALFORMED], COUNT / 10 + COUNT / 50);
     assert_true(snapshots < COUNT / 4); /* one for each batch */

@@ -160,6 +160,37 @@ ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime 
     return add(log, slot, tag, address, now);
 }
 
+uint64_t client_log_number(const ClientLog *log, const ClientRecord *record)
+{
+    size_t slot = (size_t) ((const uint8_t *) record - (const uint8_t *) log->slots) / sizeof(log->slots[0]);
+
+    return slot * SLOT_RECORDS + (uint64_t) (record - log->slots[slot].records);
+}
+
+ClientRecord *client_log_record(ClientLog *log, uint64_t number)
+{
+    if (number / SLOT_RECORDS >= log->slot_count)
+        return NULL;
+    return &log->slots[number / SLOT_RECORDS].records[number % SLOT_RECORDS];
+}
+
+uint64_t client_log_exchanges(const ClientLog *log, MonoTime now, double *ret_oldest)
+{
+    uint64_t count = 0;
+
+    *ret_oldest = 0;
+    for (size_t i = 0; i < log->slot_count * SLOT_RECORDS; i++) {
+        const Slot *slot = &log->slots[i / SLOT_RECORDS];
+        const ClientRecord *record = &slot->records[i % SLOT_RECORDS];
+
+        if (slot->tags[i % SLOT_RECORDS] == 0 || record->exchanges[0].receive == 0)
+            continue;
+        count += 1 + (record->exchanges[1].receive != 0);
+        *ret_oldest = MAX(*ret_oldest, mono_diff(now, record->last));
+    }
+    return count;
+}
+
 void client_log_answered(ClientRecord *record, bool answered)
 {
     record->unanswered = !answered;
