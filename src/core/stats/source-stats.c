@@ -218,13 +218,13 @@ static Measurement measurement_of(const SourceStats *stats, size_t i)
     const Sample *sample = &stats->samples[i];
     int64_t offset_ns = sample->truth.ns - sample->time.ns - stats->base_ns;
     /* The shortest has some excess, too, which is not known better than this. */
-    double shortest = knows_min_delay(stats) ? 0 : stats->jitter * sqrt(2 / path_samples(stats, i));
-    double unsharp = EDGE_UNSHARP * shortest, precision = stats->config.precision;
+    double unseen = knows_min_delay(stats) ? 0 : stats->jitter * sqrt(2 / path_samples(stats, i));
+    double unsharp = EDGE_UNSHARP * unseen, precision = stats->config.precision;
 
     return (Measurement) {
         .time = local_diff(sample->time, stats->origin),
         .offset = (double) offset_ns * 1e-9,
-        .half_width = (excess_delay(stats, i) + SHORTEST_EXCESS * shortest) / 2,
+        .half_width = (excess_delay(stats, i) + SHORTEST_EXCESS * unseen) / 2,
         .variance = precision * precision + unsharp * unsharp,
     };
 }
