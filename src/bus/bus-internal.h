@@ -85,7 +85,8 @@ ExportedSource *exported_source_by_path(Bus *bus, const char *path);
 ExportedSource *exported_source_by_id(Bus *bus, SourceId id);
 /* Ids of all sources in the order of the reports. *ret: heap array of *ret_count. */
 int bus_list_sources(Bus *bus, SourceId **ret, size_t *ret_count) must_check_;
-/* Takes up sources that are not exported yet: all at the start. Emits InterfacesAdded when connected. */
+/* Takes up a source, or all, that is not exported yet. Emits InterfacesAdded when connected. */
+int bus_export_source(Bus *bus, SourceId id) must_check_;
 int bus_export_sources(Bus *bus) must_check_;
 void bus_unexport_source(Bus *bus, SourceId id);
 void bus_free_sources(Bus *bus);

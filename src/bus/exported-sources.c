@@ -77,6 +77,11 @@ static int export(Bus *bus, SourceId id)
     return 0;
 }
 
+int bus_export_source(Bus *bus, SourceId id)
+{
+    return exported_source_by_id(bus, id) ? 0 : export(bus, id);
+}
+
 int bus_export_sources(Bus *bus)
 {
     cleanup_(freep) SourceId *ids = NULL;
@@ -84,8 +89,7 @@ int bus_export_sources(Bus *bus)
     int r = bus_list_sources(bus, &ids, &count);
 
     for (size_t i = 0; r >= 0 && i < count; i++)
-        if (!exported_source_by_id(bus, ids[i]))
-            r = export(bus, ids[i]);
+        r = bus_export_source(bus, ids[i]);
     return r < 0 ? r : 0;
 }
 

@@ -152,8 +152,10 @@ static void mark_source(Bus *bus, SourceId id)
 void bus_on_event(Bus *bus, const Event *event)
 {
     publish_later(bus);
-    if (event->kind == EVENT_SOURCE_ADDED || bus->export_failed)
+    if (bus->export_failed)
         bus->export_failed = bus_export_sources(bus) < 0;
+    else if (event->kind == EVENT_SOURCE_ADDED)
+        bus->export_failed = bus_export_source(bus, event->source) < 0;
     switch (event->kind) {
     case EVENT_SOURCE_ADDED: bus->list_dirty = true; break;
     case EVENT_SOURCE_REMOVED:
