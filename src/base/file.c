@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,10 +65,20 @@ static int write_new(const char *path, const void *data, size_t length, mode_t m
     return r;
 }
 
+/* A name like /dev/null means "nowhere"; it is not to become a file. A link is replaced, never followed. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode);
+}
+
 int file_replace(const char *path, const void *data, size_t length, mode_t mode)
 {
     char temporary[PATH_MAX];
 
+    if (is_special(path))
+        return -EEXIST;
     int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (n < 0 || (size_t) n >= sizeof temporary)
         return -ENAMETOOLONG;

@@ -14,6 +14,6 @@
 int file_read_small(const char *path, char *buffer, size_t size, size_t *ret_length) must_check_;
 
 /* Writes "<path>.tmp" anew and renames it to path, so that there is the old content or the new one, nothing
- * in between. A failure leaves path as it was. */
+ * in between. A failure leaves path as it was; -EEXIST when that is a device, a directory or a FIFO. */
 /* mode: exactly this, whatever the umask. */
 int file_replace(const char *path, const void *data, size_t length, mode_t mode) must_check_;

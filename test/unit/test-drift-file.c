@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
@@ -150,6 +151,21 @@ static void test_write(void **state)
     assert_string_equal(content, "          -17.250000             0.031000\n");
 }
 
+/* "driftfile /dev/null": the device stays what it is. */
+static void test_special_file_is_not_replaced(void **state)
+{
+    const Drift written = {.frequency_ppm = 1, .skew_ppm = 1};
+    struct stat status;
+
+    (void) state;
+    (void) unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(drift_file_write(path, &written), -EEXIST);
+    assert_int_equal(lstat(path, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_write_failure(void **state)
 {
     const Drift drift = {.frequency_ppm = 1, .skew_ppm = 1};
@@ -162,9 +178,8 @@ static void test_write_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_content),
-        cmocka_unit_test(test_what_is_no_drift_file),
-        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_content),       cmocka_unit_test(test_what_is_no_drift_file),
+        cmocka_unit_test(test_write),         cmocka_unit_test(test_special_file_is_not_replaced),
         cmocka_unit_test(test_write_failure),
     };
 
