@@ -163,7 +163,11 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
     (void) source;
     (void) usec;
     engine_clock_report(daemon->engine, kernel_clock_now(), &clock);
-    return sd_event_exit(daemon->event, clock.stratum > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (clock.stratum > 0)
+        return sd_event_exit(daemon->event, EXIT_SUCCESS);
+    journal_print(daemon->journal, LOG_LEVEL_ERROR, "Not synchronised within %g seconds: %s",
+                  daemon->options->run_time, clock_reason_text(clock.reason));
+    return sd_event_exit(daemon->event, EXIT_FAILURE);
 }
 
 /* Start and end. */

@@ -430,6 +430,8 @@ int client_report(Client *client, int error)
     if (sd_bus_error_is_set(e) && adds_nothing(e->message))
         return 1;
     fputs("timectl: ", stderr);
+    if (!sd_bus_error_is_set(e) && (error == -ENOENT || error == -ECONNREFUSED))
+        fputs("no connection to the system bus: ", stderr);
     table_write_escaped(stderr, sd_bus_error_is_set(e) && e->message ? e->message : strerror(-error));
     fputc('\n', stderr);
     return 1;

@@ -48,6 +48,7 @@ def test_show_once(network):
     status, said = once("-Q", "-t", "2", "server 192.0.2.99 iburst maxsamples 1")
     assert status == 1
     assert "System clock wrong" not in said
+    assert "Not synchronised within 2 seconds: " in said
 
 
 def test_time_limit_tells_whether_synchronised(network):

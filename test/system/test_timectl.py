@@ -227,6 +227,7 @@ def test_no_bus():
     """Without a bus at all."""
     done = fails("tracking", env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
     assert done.stdout == "506 Cannot talk to daemon\n"
+    assert "no connection to the system bus" in done.stderr
 
 
 # --- Words ---
