@@ -4,6 +4,9 @@
 
 #include "base/bytes.h"
 
+#include <endian.h>
+#include <string.h>
+
 ByteReader byte_reader(const uint8_t *bytes, size_t length)
 {
     return (ByteReader) {.next = bytes, .left = length};
@@ -22,36 +25,44 @@ const uint8_t *byte_reader_skip(ByteReader *reader, size_t length)
     return here;
 }
 
-static uint64_t read_number(ByteReader *reader, size_t size)
+static void read_bytes(ByteReader *reader, void *ret, size_t size)
 {
     const uint8_t *bytes = byte_reader_skip(reader, size);
-    uint64_t value = 0;
 
-    if (!bytes)
-        return 0;
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | bytes[i];
-    return value;
+    if (bytes)
+        memcpy(ret, bytes, size);
 }
 
 uint8_t byte_reader_u8(ByteReader *reader)
 {
-    return (uint8_t) read_number(reader, 1);
+    uint8_t value = 0;
+
+    read_bytes(reader, &value, sizeof(value));
+    return value;
 }
 
 uint16_t byte_reader_u16(ByteReader *reader)
 {
-    return (uint16_t) read_number(reader, 2);
+    uint16_t value = 0;
+
+    read_bytes(reader, &value, sizeof(value));
+    return be16toh(value);
 }
 
 uint32_t byte_reader_u32(ByteReader *reader)
 {
-    return (uint32_t) read_number(reader, 4);
+    uint32_t value = 0;
+
+    read_bytes(reader, &value, sizeof(value));
+    return be32toh(value);
 }
 
 uint64_t byte_reader_u64(ByteReader *reader)
 {
-    return read_number(reader, 8);
+    uint64_t value = 0;
+
+    read_bytes(reader, &value, sizeof(value));
+    return be64toh(value);
 }
 
 ByteWriter byte_writer(uint8_t *buffer, size_t size)
@@ -59,34 +70,36 @@ ByteWriter byte_writer(uint8_t *buffer, size_t size)
     return (ByteWriter) {.next = buffer, .left = size};
 }
 
-static void write_number(ByteWriter *writer, uint64_t value, size_t size)
+static void write_bytes(ByteWriter *writer, const void *bytes, size_t size)
 {
     if (writer->failed || size > writer->left) {
         writer->failed = true;
         return;
     }
-    for (size_t i = 0; i < size; i++)
-        writer->next[i] = (uint8_t) (value >> (8 * (size - 1 - i)));
+    memcpy(writer->next, bytes, size);
     writer->next += size;
     writer->left -= size;
 }
 
 void byte_writer_u8(ByteWriter *writer, uint8_t value)
 {
-    write_number(writer, value, 1);
+    write_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u16(ByteWriter *writer, uint16_t value)
 {
-    write_number(writer, value, 2);
+    value = htobe16(value);
+    write_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u32(ByteWriter *writer, uint32_t value)
 {
-    write_number(writer, value, 4);
+    value = htobe32(value);
+    write_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u64(ByteWriter *writer, uint64_t value)
 {
-    write_number(writer, value, 8);
+    value = htobe64(value);
+    write_bytes(writer, &value, sizeof(value));
 }

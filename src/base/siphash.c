@@ -4,6 +4,9 @@
 
 #include "base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 typedef struct SipState {
     uint64_t v0, v1, v2, v3;
 } SipState;
@@ -54,18 +57,32 @@ static inline uint64_t finish(SipState *s, uint64_t last)
     return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-static inline uint64_t little_endian(const uint8_t *bytes, size_t length)
+static inline uint64_t whole_word(const uint8_t *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return le64toh(word);
+}
+
+/* The same of fewer than eight bytes. */
+static inline uint64_t short_word(const uint8_t *bytes, size_t length)
 {
     uint64_t word = 0;
+    uint32_t half;
 
-    for (size_t i = 0; i < length; i++)
+    if (length >= sizeof(half)) {
+        memcpy(&half, bytes, sizeof(half));
+        word = le32toh(half);
+    }
+    for (size_t i = length & 4; i < length; i++)
         word |= (uint64_t) bytes[i] << (8 * i);
     return word;
 }
 
 SipKey siphash_key(const uint8_t bytes[static SIPHASH_KEY_SIZE])
 {
-    return (SipKey) {{little_endian(bytes, 8), little_endian(bytes + 8, 8)}};
+    return (SipKey) {{whole_word(bytes), whole_word(bytes + 8)}};
 }
 
 uint64_t siphash(const SipKey *key, const uint8_t *bytes, size_t length)
@@ -74,8 +91,8 @@ uint64_t siphash(const SipKey *key, const uint8_t *bytes, size_t length)
     size_t i = 0;
 
     for (; i + 8 <= length; i += 8)
-        compress(&state, little_endian(bytes + i, 8));
-    return finish(&state, little_endian(bytes + i, length - i) | (uint64_t) length << 56);
+        compress(&state, whole_word(bytes + i));
+    return finish(&state, short_word(bytes + i, length - i) | (uint64_t) length << 56);
 }
 
 uint64_t siphash_word(const SipKey *key, uint64_t word)
