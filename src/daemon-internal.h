@@ -10,7 +10,6 @@
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
-#include "log-files.h"
 #include "nts/key-ring.h"
 #include "time-server.h"
 
@@ -30,7 +29,6 @@ struct Daemon {
     Engine *engine;
     TimeServer *server; /* NULL: we set the clock once, and end */
     Bus *bus;
-    LogFiles *logs;
 
     World world;
     Service service;

@@ -46,7 +46,6 @@ typedef struct DisciplineInput {
     RawTime raw;       /* the kernel clock at estimate.time */
     bool counts;       /* an update of the selected source: makestep and maxchange count it */
     bool step_always;  /* -q */
-    bool by_hand;      /* somebody said it: maxchange is not asked */
 } DisciplineInput;
 
 typedef struct DisciplineDecision {

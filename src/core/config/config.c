@@ -49,7 +49,6 @@ static const Config CONFIG_DEFAULT = {
         {
             .drift_interval = 3600,
         },
-    .log = {.banner = 32},
     .min_samples = SOURCE_MIN_SAMPLES,
     .max_samples = SOURCE_MAX_SAMPLES,
 };
@@ -84,7 +83,6 @@ Config *config_free(Config *config)
     free(config->daemon.pid_file);
     free(config->daemon.user);
     server_config_clear(&config->server);
-    free(config->log.dir);
     strings_free(config->source_dirs);
     strings_free(config->files);
     free(config);
@@ -195,10 +193,7 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = config_set_string(&to->daemon.pid_file, from->daemon.pid_file);
     if (r < 0)
         return r;
-    r = config_set_string(&to->daemon.user, from->daemon.user);
-    if (r < 0)
-        return r;
-    return config_set_string(&to->log.dir, from->log.dir);
+    return config_set_string(&to->daemon.user, from->daemon.user);
 }
 
 int config_copy(const Config *config, Config **ret)
@@ -216,7 +211,6 @@ int config_copy(const Config *config, Config **ret)
     copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
-    copy->log.dir = NULL;
 
     r = copy_heap_parts(config, copy);
     if (r < 0)
