@@ -51,6 +51,7 @@ typedef struct World {
     Event last_event[EVENT_KIND_COUNT];
     Action last_action[ACTION_KIND_COUNT];
     uint64_t random;
+    int64_t stamp_error_ns; /* by which the kernel's receive timestamps are wrong */
 } World;
 
 static void fill_random(void *userdata, void *buffer, size_t size)
@@ -211,7 +212,8 @@ static void run(World *world, double seconds)
             pass(world, flight->arrives_ns);
             flight->used = false;
             flight->incoming.bytes = flight->bytes;
-            flight->incoming.received = (Timestamp) {{world->raw_ns}, TIMESTAMP_KERNEL};
+            flight->incoming.received =
+                (Timestamp) {{world->raw_ns + world->stamp_error_ns}, TIMESTAMP_KERNEL};
             engine_on_packet(world->engine, &flight->incoming, now_of(world));
         } else if (timer <= end) {
             pass(world, timer > world->true_ns ? timer : world->true_ns);
@@ -478,6 +480,70 @@ static void test_foreign_step(void **state)
         assert_true(fabs(true_offset(world)) < 1e-5);
         world_free(world);
     }
+}
+
+/* What stands between us and a guess: the transmit timestamp of a request is the whole random number, a new
+ * one for each request. */
+static void test_requests_cannot_be_foretold(void **state)
+{
+    World *world = world_new(0, 0);
+    uint8_t secrets[20][8];
+
+    (void) state;
+    add_servers(world, 1);
+    start(world, config_with(four_names, 1));
+    for (size_t i = 0; i < ELEMENTS(secrets); i++) {
+        uint64_t expected;
+
+        for (uint32_t sent = world->actions[ACTION_SEND]; world->actions[ACTION_SEND] == sent;)
+            run(world, 1);
+        const uint8_t *request = world->last_action[ACTION_SEND].send.bytes;
+        memcpy(secrets[i], request + 40, 8);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(secrets[i], secrets[k], 8);
+        memcpy(&expected, secrets[i], 8);
+        assert_int_not_equal(expected, 0);
+    }
+    world_free(world);
+}
+
+/* Timestamps that cannot be of a packet that comes in now: the time of the call stands in for them. */
+static void test_strange_timestamps(void **state)
+{
+    static const int64_t errors[] = {-100 * NSEC_PER_SEC, 2 * NSEC_PER_SEC, INT64_C(3600) * NSEC_PER_SEC,
+                                     -INT64_C(1700000000) * NSEC_PER_SEC};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(errors); i++) {
+        World *world = world_new(0, 10e-6);
+
+        add_servers(world, 2);
+        world->stamp_error_ns = errors[i];
+        start(world, config_with(four_names, 2));
+        run(world, 60);
+        assert_true(clock_of(world).synchronized);
+        assert_true(fabs(true_offset(world)) < 1e-4);
+        world_free(world);
+    }
+}
+
+/* A clock without a battery says 1970: further from the truth than half an era, from 2038 on. */
+static void test_start_in_1970(void **state)
+{
+    World *world = world_new(0, 10e-6);
+    Config *config = config_with(four_names, 2);
+
+    (void) state;
+    world->true_ns = INT64_C(2400000000) * NSEC_PER_SEC; /* 2046 */
+    world->raw_ns = 60 * NSEC_PER_SEC;
+    config->clock.step_threshold = 1;
+    config->clock.step_limit = 1;
+    add_servers(world, 2);
+    start(world, config);
+    run(world, 60);
+    assert_int_equal(world->actions[ACTION_STEP], 1);
+    assert_true(fabs(true_offset(world)) < 1e-4);
+    world_free(world);
 }
 
 /* Both clocks are read one after the other; a process that is held up between looks like a jump, once. */
@@ -941,6 +1007,9 @@ int main(void)
         cmocka_unit_test(test_outage),
         cmocka_unit_test(test_drift_file),
         cmocka_unit_test(test_foreign_step),
+        cmocka_unit_test(test_requests_cannot_be_foretold),
+        cmocka_unit_test(test_strange_timestamps),
+        cmocka_unit_test(test_start_in_1970),
         cmocka_unit_test(test_hiccup_is_no_jump),
         cmocka_unit_test(test_observe),
         cmocka_unit_test(test_once),
