@@ -40,7 +40,7 @@ def lines_of_keys():
 def keyed_server(empty_network):
     path = write_keys(STATE / "server.keys", [*lines_of_keys(), f"{WRONG} SHA1 HEX:{key_of(1, 20)}",
                                               f"{MISSING} SHA1 HEX:{key_of(2, 20)}", f"{WEAK} SHA1 secret"])
-    return empty_network.server(lines=[f"keyfile {path}"])
+    return empty_network.server(lines=[f"keyfile {path}", "bindaddress ::"])
 
 
 @pytest.fixture(scope="module", name="keys")
@@ -73,6 +73,18 @@ def test_type(bus, server, keys, start_daemon, name, version):
     assert said["Version"] == (version[1] if version else "3" if name in CUT else "4")
     assert record("selectdata")[2] == "Y"
     assert record("authdata")[1:5] == ["SK", str(NUMBERS[name]), str(NUMBERS[name]), str(8 * TYPES[name])]
+
+
+@pytest.mark.parametrize("options", ["xleave", "extfield F323", "xleave extfield F323"])
+@pytest.mark.parametrize("name", ["MD5", "SHA1", "SHA512", "AES128"])
+def test_with_more(bus, server, keys, start_daemon, name, options):
+    """With interleaving and an extension field between header and MAC, over IPv6."""
+    address = "2001:db8::" + server.address.split(".")[-1]
+    start_daemon(f"keyfile {keys}", f"server {address} iburst minpoll -2 maxpoll -2 key {NUMBERS[name]} {options}",
+                 bus=bus).synchronized()
+    soon(lambda: ntpdata()["Interleaved"] == ("Yes" if "xleave" in options else "No"), what="the mode")
+    said = ntpdata()
+    assert said["Authenticated"] == "Yes" and said["Version"] == "4"
 
 
 def test_wrong_key(bus, server, keys, start_daemon):
