@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
+#include "log-files.h"
 #include "nts/key-ring.h"
 #include "time-server.h"
 
@@ -29,6 +30,7 @@ struct Daemon {
     Engine *engine;
     TimeServer *server; /* NULL: we set the clock once, and end */
     Bus *bus;
+    LogFiles *logs;
 
     World world;
     Service service;

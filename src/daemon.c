@@ -121,18 +121,20 @@ static int arm_timer(Daemon *daemon)
 static int daemon_drain(Daemon *daemon)
 {
     int status = EXIT_SUCCESS;
+    LogRecord record;
     Event event;
 
     ActionsOutcome outcome = actions_run(&daemon->world, daemon->engine, &status);
     while (engine_next_event(daemon->engine, &event))
         publish(daemon, &event);
+    while (engine_next_log(daemon->engine, &record))
+        if (daemon->logs)
+            log_files_write(daemon->logs, &record);
     if (outcome == ACTIONS_EXIT) {
         if (status != EXIT_SUCCESS && daemon->options->mode >= ENGINE_SET_ONCE)
             journal_print(daemon->journal, LOG_LEVEL_ERROR, "No suitable source for synchronisation");
         return sd_event_exit(daemon->event, status);
     }
-    if (daemon->server)
-        time_server_refresh(daemon->server);
     return arm_timer(daemon);
 }
 
@@ -354,10 +356,12 @@ static int connect_parts(Daemon *daemon)
     (void) key_store_load(daemon->journal, daemon->config->key_file, daemon->keys, NULL);
     if ((r = new_engine(daemon)) < 0)
         return r;
-    /* Nobody manages a daemon that is about to end. */
+    /* Nobody manages a daemon that is about to end, or reads its logs. */
     if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
         return 0;
     if ((r = new_server(daemon)) < 0)
+        return r;
+    if ((r = log_files_new(&daemon->config->log, daemon->journal, &daemon->logs)) < 0)
         return r;
     return bus_new(daemon->event, &daemon->service, on_bus_notice, daemon, &daemon->bus);
 }
@@ -397,6 +401,7 @@ Daemon *daemon_free(Daemon *daemon)
     exchanges_free(daemon->exchanges);
     engine_free(daemon->engine);
     key_ring_free(daemon->keys);
+    log_files_free(daemon->logs);
     kernel_clock_free(daemon->clock);
     sd_event_unref(daemon->event);
     config_free(daemon->config);

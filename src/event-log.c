@@ -261,6 +261,12 @@ static void text_key_weak(const Event *event, const char *drift_file, Text *text
     append_source(text, event);
 }
 
+static void text_entered(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "Time was entered by hand, system clock wrong by %.6f seconds", event->value);
+}
+
 static const struct {
     TextWriter write;
     LogLevel level;
@@ -289,6 +295,7 @@ static const struct {
     [EVENT_LEAP_PENDING] = {text_leap, LOG_LEVEL_INFO, "c19c362c0ad64c769bafef679f391d90"},
     [EVENT_DRIFT_LOADED] = {text_drift, LOG_LEVEL_INFO, "e7e98394d3ab4d0883357befc1e987c0"},
     [EVENT_INITIAL_OFFSET] = {text_initial, LOG_LEVEL_WARNING, "11c1b0317011491bb27ad82852327c05"},
+    [EVENT_TIME_ENTERED] = {text_entered, LOG_LEVEL_WARNING, "1d7f1bd0ab3147a0b4ad3b5b8a3a7c26"},
     [EVENT_SOURCE_NOT_ADDED] = {text_not_added, LOG_LEVEL_WARNING, "eb287585ef864e299505aecb57994921"},
     [EVENT_KEY_MISSING] = {text_key_missing, LOG_LEVEL_WARNING, "732b3e969aac40ba941ec51bdeeaa788"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},

@@ -11,8 +11,8 @@ _timectl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at=0 choices='' i
     local verbs='status tracking sources sourcestats selectdata authdata ntpdata activity explain sourcename waitsync add delete
         online offline burst refresh reselect reselectdist selectopts minpoll maxpoll maxdelay maxdelayratio
-        maxdelaydevratio minstratum polltarget offset makestep maxupdateskew serverstats clients allow deny
-        accheck local reload reset rekey keygen dump help'
+        maxdelaydevratio minstratum polltarget offset makestep settime manual maxupdateskew serverstats
+        clients allow deny accheck local reload reset rekey keygen dump cyclelogs help'
     local options='-c --csv --json= -n --numeric -N --original-names -a --all -v --verbose -m --multiple -H --host=
         --no-pager --no-ask-password -h --help --version'
 
@@ -43,6 +43,7 @@ _timectl() {
                 choices=$(__timectl_sources) ;;
             selectopts:*) choices='+noselect +prefer +trust +require -noselect -prefer -trust -require' ;;
             add:1) choices='server pool' ;;
+            manual:1) choices='on off list reset delete' ;;
             reload:1 | reset:1) choices=sources ;;
             keygen:2) choices='MD5 SHA1 SHA256 SHA384 SHA512 SHA3-224 SHA3-256 SHA3-384 SHA3-512 AES128 AES256' ;;
             allow:1 | deny:1) choices=all ;;

@@ -42,13 +42,14 @@ struct Bus {
 
     /* Deferred publication. */
     sd_event_source *publish;
-    bool list_dirty, configuration_dirty;
+    bool list_dirty, configuration_dirty, entries_dirty;
     bool export_failed; /* for lack of memory: to be tried again */
     struct {
         ManagerView manager;
         ClockView clock;
         SourcesView sources;
         LocalView local;
+        ManualView manual;
     } published;
 
     /* Filled for each request, and what sd-bus reads properties from. */
@@ -58,6 +59,7 @@ struct Bus {
         SourcesView sources;
         ServerView server;
         LocalView local;
+        ManualView manual;
         SourceView source;
         NtpView ntp;
         SelectionView selection;
@@ -65,15 +67,18 @@ struct Bus {
     } view;
 };
 
-/* --- objects: root-objects.c, server-objects.c, source-objects.c. The vtables belong to the connection. ---
- */
-extern const sd_bus_vtable manager_vtable[], clock_vtable[], sources_vtable[];
+/* --- objects: root-objects.c, server-objects.c, manual-object.c, source-objects.c. The vtables belong to
+ * the connection. --- */
+extern const sd_bus_vtable manager_vtable[], clock_vtable[], sources_vtable[], manual_vtable[];
 extern const sd_bus_vtable source_vtable[], ntp_vtable[], selection_vtable[], authentication_vtable[];
 extern const sd_bus_vtable server_vtable[], local_vtable[];
 int root_objects_add(Bus *bus) must_check_;
 int server_objects_add(Bus *bus) must_check_;
 int source_objects_add(Bus *bus) must_check_;
 void sources_view(Bus *bus, SourcesView *ret);
+void manual_view(Bus *bus, ManualView *ret);
+int manual_object_find(sd_bus *connection, const char *path, const char *interface, void *userdata,
+                       void **ret, sd_bus_error *error);
 
 /* --- exported sources: exported-sources.c --- */
 ExportedSource *exported_source_by_path(Bus *bus, const char *path);
@@ -93,6 +98,7 @@ int publish_new(Bus *bus) must_check_;
 typedef enum ReplyKind {
     REPLY_NOTHING = 0,
     REPLY_COUNT,  /* u: how many sources were met */
+    REPLY_TIME,   /* ddd: offset (s), change of the frequency and frequency (ppm) */
     REPLY_SOURCE, /* o: the path of the source in the reply */
 } ReplyKind;
 

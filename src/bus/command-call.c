@@ -25,6 +25,7 @@ static const char *const error_names[] = {
     [COMMAND_NOT_ENABLED] = BUS_ERROR_NOT_ENABLED,
     [COMMAND_NO_CLOCK] = BUS_ERROR_NO_CLOCK,
     [COMMAND_NOT_SYNCHRONIZED] = BUS_ERROR_NOT_SYNCHRONIZED,
+    [COMMAND_NO_ENTRY] = BUS_ERROR_NO_SUCH_ENTRY,
     [COMMAND_CONFIG] = BUS_ERROR_CONFIGURATION,
 };
 static_assert(ELEMENTS(error_names) == COMMAND_RESULT_COUNT, "each result has its error");
@@ -93,6 +94,13 @@ int bus_read_mask(Bus *bus, const char *text, SourceMask *ret, sd_bus_error *err
 
 /* --- What polkit's rules and agents are told. --- */
 
+static uint64_t now_usec(clockid_t clock)
+{
+    struct timespec now;
+
+    return clock_gettime(clock, &now) < 0 ? 0 : (uint64_t) (ns_from_timespec(now) / NSEC_PER_USEC);
+}
+
 #define DETAILS_MAX 6
 #define DETAIL_TEXT 64
 
@@ -142,6 +150,19 @@ static void add_network(Details *details, const AccessRule *rule)
         add_text(details, "network", ip_subnet_format(&rule->network, rule->prefix, text));
 }
 
+/* By how much the clock would be moved, as near as matters to who decides. */
+static void add_entered_time(Details *details, const Command *command)
+{
+    int64_t now = (int64_t) now_usec(CLOCK_REALTIME) * NSEC_PER_USEC;
+    double seconds = (double) (command->set_time.time.ns - now) * 1e-9;
+
+    if (mono_is_set(command->set_time.at))
+        seconds +=
+            (double) ((int64_t) now_usec(CLOCK_MONOTONIC) * NSEC_PER_USEC - command->set_time.at.ns) * 1e-9;
+    add_number(details, "seconds", fabs(seconds));
+    add_text(details, "direction", seconds < 0 ? "backward" : "forward");
+}
+
 static void describe(const Bus *bus, const Command *command, Details *ret)
 {
     ret->count = 0;
@@ -177,6 +198,10 @@ static void describe(const Bus *bus, const Command *command, Details *ret)
         add_text(ret, "enable", command->local.enabled ? "yes" : "no");
         add_number(ret, "stratum", command->local.stratum);
         break;
+    case COMMAND_SET_TIME: add_entered_time(ret, command); break;
+    case COMMAND_SET_MANUAL: add_text(ret, "enabled", command->enabled ? "yes" : "no"); break;
+    case COMMAND_DELETE_MANUAL: add_number(ret, "entry", command->entry); break;
+    case COMMAND_RESET_MANUAL:
     case COMMAND_RESET_CLIENTS:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
@@ -185,6 +210,7 @@ static void describe(const Bus *bus, const Command *command, Details *ret)
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_DUMP:
     case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS:
     case COMMAND_KIND_COUNT: break;
     }
 }
@@ -229,6 +255,9 @@ static int apply(Bus *bus, sd_bus_message *message, const Command *command, Repl
         bus_on_configuration_changed(bus);
     switch (kind) {
     case REPLY_COUNT: return sd_bus_reply_method_return(message, "u", reply.count);
+    case REPLY_TIME:
+        return sd_bus_reply_method_return(message, "ddd", reply.offset, reply.frequency_change * 1e6,
+                                          reply.frequency * 1e6);
     case REPLY_SOURCE: return reply_source(bus, message, reply.source);
     case REPLY_NOTHING: break;
     }

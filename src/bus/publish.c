@@ -27,11 +27,14 @@ static void publish_root(Bus *bus)
     ClockView clock = {.bus = bus};
     SourcesView sources;
     LocalView local = {.bus = bus};
+    ManualView manual;
 
     manager_view(&bus->service, &manager);
     clock_view(&bus->service, &clock);
     sources_view(bus, &sources);
     local_view(&bus->service, &local);
+    manual_view(bus, &manual);
+    bus->entries_dirty |= manual.report.count != bus->published.manual.report.count;
     if (bus->ready) {
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_LOCAL, local_vtable,
                                   &bus->published.local, &local, NULL);
@@ -42,12 +45,15 @@ static void publish_root(Bus *bus)
                                   &bus->published.clock, &clock, NULL);
         property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_SOURCES, sources_vtable,
                                   &bus->published.sources, &sources, bus->list_dirty ? "List" : NULL);
+        property_emit_differences(bus->connection, BUS_ROOT_PATH, BUS_INTERFACE_MANUAL, manual_vtable,
+                                  &bus->published.manual, &manual, bus->entries_dirty ? "Entries" : NULL);
     }
-    bus->configuration_dirty = bus->list_dirty = false;
+    bus->configuration_dirty = bus->list_dirty = bus->entries_dirty = false;
     bus->published.manager = manager;
     bus->published.clock = clock;
     bus->published.sources = sources;
     bus->published.local = local;
+    bus->published.manual = manual;
 }
 
 static bool state_differs(Bus *bus, const ExportedSource *source)
@@ -172,6 +178,7 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_STATE_CHANGED: mark_source(bus, event->source); break;
     case EVENT_STEPPED: emit_jump(bus, "Stepped", event->value); break;
     case EVENT_DISRUPTED: emit_jump(bus, "Disrupted", event->value); break;
+    case EVENT_TIME_ENTERED: bus->entries_dirty = true; break;
     case EVENT_LEAP_PENDING: emit_leap(bus, event->leap); break;
     case EVENT_SELECTION_FAILED:
     case EVENT_CLOCK_UPDATED:

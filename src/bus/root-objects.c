@@ -47,6 +47,11 @@ static int on_rekey(sd_bus_message *message, void *view, sd_bus_error *error)
     return run_plain(message, ((ManagerView *) view)->bus, COMMAND_REKEY, error);
 }
 
+static int on_cycle_logs(sd_bus_message *message, void *view, sd_bus_error *error)
+{
+    return run_plain(message, ((ManagerView *) view)->bus, COMMAND_CYCLE_LOGS, error);
+}
+
 #define P(name, type, get, member, flags)                                                                    \
     SD_BUS_PROPERTY(name, type, get, offsetof(ManagerView, member), flags)
 const sd_bus_vtable manager_vtable[] = {
@@ -64,6 +69,7 @@ const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD("ReloadSources", NULL, NULL, on_reload_sources, ANYBODY),
     SD_BUS_METHOD("Dump", NULL, NULL, on_dump, ANYBODY),
     SD_BUS_METHOD("Rekey", NULL, NULL, on_rekey, ANYBODY),
+    SD_BUS_METHOD("CycleLogs", NULL, NULL, on_cycle_logs, ANYBODY),
     SD_BUS_VTABLE_END,
 };
 #undef P
@@ -73,6 +79,23 @@ const sd_bus_vtable manager_vtable[] = {
 static int on_make_step(sd_bus_message *message, void *view, sd_bus_error *error)
 {
     return run_plain(message, ((ClockView *) view)->bus, COMMAND_MAKE_STEP, error);
+}
+
+static int on_set_time(sd_bus_message *message, void *view, sd_bus_error *error)
+{
+    Command command = {.kind = COMMAND_SET_TIME};
+    uint64_t usec, monotonic;
+    int r = sd_bus_message_read(message, "tt", &usec, &monotonic);
+
+    if (r < 0)
+        return r;
+    command.set_time.time.ns = usec <= INT64_MAX / NSEC_PER_USEC ? (int64_t) usec * NSEC_PER_USEC : INT64_MAX;
+    command.set_time.at = MONO_UNSET;
+    if (monotonic > INT64_MAX / NSEC_PER_USEC)
+        return bus_refuse(COMMAND_INVALID, "the clock has never shown that", error);
+    if (monotonic > 0)
+        command.set_time.at.ns = (int64_t) monotonic * NSEC_PER_USEC;
+    return bus_run_command(((ClockView *) view)->bus, message, &command, REPLY_TIME, error);
 }
 
 static int on_set_step_policy(sd_bus_message *message, void *view, sd_bus_error *error)
@@ -173,6 +196,9 @@ const sd_bus_vtable clock_vtable[] = {
     P("CombinedSources", "u", NULL, combined_sources, CHANGES),
     P("StepCount", "u", NULL, step_count, CHANGES),
     SD_BUS_METHOD("MakeStep", NULL, NULL, on_make_step, ANYBODY),
+    SD_BUS_METHOD_WITH_ARGS("SetTime", SD_BUS_ARGS("t", usec, "t", monotonic_usec),
+                            SD_BUS_RESULT("d", offset, "d", frequency_change, "d", frequency), on_set_time,
+                            ANYBODY),
     SD_BUS_METHOD_WITH_ARGS("SetStepPolicy", SD_BUS_ARGS("d", threshold, "i", limit), SD_BUS_NO_RESULT,
                             on_set_step_policy, ANYBODY),
     SD_BUS_METHOD_WITH_ARGS("SetMaxUpdateSkew", SD_BUS_ARGS("d", ppm), SD_BUS_NO_RESULT,
@@ -391,6 +417,7 @@ int root_objects_add(Bus *bus)
         {BUS_INTERFACE_MANAGER, manager_vtable, find_manager},
         {BUS_INTERFACE_CLOCK, clock_vtable, find_clock},
         {BUS_INTERFACE_SOURCES, sources_vtable, find_sources},
+        {BUS_INTERFACE_MANUAL, manual_vtable, manual_object_find},
     };
 
     for (size_t i = 0; i < ELEMENTS(interfaces); i++) {

@@ -40,6 +40,12 @@ typedef struct ClockView {
     double root_delay, root_dispersion, max_error, update_interval;
 } ClockView;
 
+typedef struct ManualView {
+    Bus *bus;
+    int enabled;
+    ManualReport report; /* what Entries is read from */
+} ManualView;
+
 typedef struct SourcesView {
     Bus *bus;
     uint32_t count, reachable, combined;

@@ -10,7 +10,24 @@
 #include "core/engine-internal.h"
 
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
-#define SLEW_REST 0.1
+#define SLEW_REST           0.1
+/* "MANU" */
+#define MANUAL_REFERENCE_ID UINT32_C(0x4d414e55)
+
+static void log_lost(Engine *engine)
+{
+    const LogTracking row = {
+        .frequency = engine->discipline.frequency,
+        .skew = engine->discipline.skew,
+        .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
+        .root_delay = INFINITY,
+        .root_dispersion = INFINITY,
+        .max_error = INFINITY,
+        .leap = LEAP_UNSYNCHRONIZED,
+    };
+
+    engine_log_tracking(engine, &row, 0);
+}
 
 void engine_lose_reference(Engine *engine, ClockReason reason)
 {
@@ -25,6 +42,9 @@ void engine_lose_reference(Engine *engine, ClockReason reason)
         event->agreeing = engine->selection.agreeing;
         event->candidates = engine->selection.candidates;
     }
+    if (lost || !engine->told_start)
+        log_lost(engine);
+    engine->told_start = true;
     if (lost) {
         local_reference_on_lost(&engine->local, clock_to_local(&engine->clock, engine->now.raw));
         engine_emit(engine, EVENT_UNSYNCHRONIZED, NULL)->reason = reason;
@@ -68,14 +88,18 @@ void engine_set_status(Engine *engine)
     engine->last_status = engine->now.mono;
 }
 
-void engine_save_drift(Engine *engine)
+static void save_drift(Engine *engine)
 {
-    if (!engine_steers(engine) || !engine->discipline.has_frequency)
-        return;
     QueuedAction *action = action_queue_push(&engine->actions, ACTION_SAVE_DRIFT);
     action->drift.frequency_ppm = -engine->discipline.frequency * 1e6;
     action->drift.skew_ppm = engine->discipline.skew * 1e6;
     engine->last_drift = engine->now.mono;
+}
+
+void engine_save_drift(Engine *engine)
+{
+    if (engine_steers(engine) && engine->discipline.has_frequency)
+        save_drift(engine);
 }
 
 /* Seconds until a request is due anyway. */
@@ -231,6 +255,22 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
     engine->leap_told = leap;
 }
 
+/* row: with what was known before the update. */
+static void log_update(Engine *engine, LogTracking *row)
+{
+    const ReferenceUpdate *last = &engine->reference.last;
+
+    row->stratum = reference_stratum(&engine->reference);
+    row->frequency = engine->discipline.frequency;
+    row->skew = engine->discipline.skew;
+    row->offset = last->offset;
+    row->root_delay = last->root_delay;
+    row->root_dispersion = last->root_dispersion;
+    row->leap = last->leap;
+    row->combined = last->source_count;
+    engine_log_tracking(engine, row, 0);
+}
+
 /* -q and -Q: the first update is the last. */
 static void finish_once(Engine *engine, const DisciplineDecision *decision)
 {
@@ -261,10 +301,16 @@ void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
         refuse_change(engine, &decision);
         return;
     }
+    LogTracking row = {
+        .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
+        .offset_sd = estimate->offset_sd,
+    };
+    row.max_error = reference_max_error(&engine->reference, at, row.remaining);
     clock_set_model(&engine->clock, at, estimate->truth, decision.frequency);
     engine->slew_sd = estimate->offset_sd;
     tell_decision(engine, &decision);
     update_reference(engine, &decision);
+    log_update(engine, &row);
     if (engine_runs_once(engine))
         finish_once(engine, &decision);
     if (!engine_steers(engine) || engine->ended)
@@ -276,6 +322,63 @@ void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
     engine_set_status(engine);
     if (mono_diff(engine->now.mono, engine->last_drift) >= engine->config->daemon.drift_interval)
         engine_save_drift(engine);
+}
+
+/* --- by hand --- */
+
+static void log_by_hand(Engine *engine, const DisciplineDecision *decision, double offset_sd,
+                        double remaining)
+{
+    const LogTracking row = {
+        .stratum = 1,
+        .frequency = decision->frequency,
+        .skew = decision->skew,
+        .offset = decision->offset,
+        .offset_sd = offset_sd,
+        .remaining = remaining,
+        .root_dispersion = offset_sd,
+        .max_error = INFINITY,
+        .leap = LEAP_UNSYNCHRONIZED,
+        .combined = 1,
+    };
+
+    engine_log_tracking(engine, &row, MANUAL_REFERENCE_ID);
+}
+
+/* The clock follows, but nobody is told that it is synchronised: what people say is not traceable to
+ * anything. */
+void engine_update_by_hand(Engine *engine, CommandReply *ret)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+    double remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9;
+    double before = engine->discipline.frequency;
+    DisciplineInput input = {
+        .cooked = clock_to_cooked(&engine->clock, at),
+        .raw = engine->now.raw,
+        .by_hand = true,
+    };
+    DisciplineDecision decision;
+
+    if (!manual_estimate(&engine->manual, at, &input.estimate))
+        return;
+    discipline_update(&engine->discipline, &engine->config->clock, &input, &decision);
+    clock_set_model(&engine->clock, at, input.estimate.truth, decision.frequency);
+    engine->slew_sd = input.estimate.offset_sd;
+    ret->offset = decision.offset;
+    ret->frequency = decision.frequency;
+    ret->frequency_change = decision.frequency - before;
+    engine_emit(engine, EVENT_TIME_ENTERED, NULL)->value = decision.offset;
+    tell_decision(engine, &decision);
+    log_by_hand(engine, &decision, input.estimate.offset_sd, remaining);
+    if (engine_steers(engine) && !engine->ended) {
+        if (decision.verdict == DISCIPLINE_STEP)
+            engine_step(engine, decision.remaining_ns);
+        else
+            begin_slew(engine);
+        engine_set_status(engine);
+        save_drift(engine);
+    }
+    engine_emit(engine, EVENT_CLOCK_UPDATED, NULL);
 }
 
 /* --- what the world tells about the clock --- */
@@ -325,6 +428,7 @@ void engine_on_jump(Engine *engine, int64_t jump_ns)
     if (mono_is_set(engine->slew_deadline))
         engine_set_frequency(engine, engine->discipline.frequency);
     engine->slew_deadline = MONO_UNSET;
+    engine->manual.count = 0;
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         source_drop_samples(engine, source);

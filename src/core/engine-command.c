@@ -191,6 +191,10 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
         engine->discipline.step_limit = command->step.limit;
         return COMMAND_OK;
     case COMMAND_SET_MAX_UPDATE_SKEW: engine->discipline.max_update_skew = command->skew; return COMMAND_OK;
+    case COMMAND_SET_TIME: return engine_set_time(engine, command, ret);
+    case COMMAND_SET_MANUAL:
+    case COMMAND_RESET_MANUAL: engine_change_manual(engine, command); return COMMAND_OK;
+    case COMMAND_DELETE_MANUAL: return engine_delete_manual(engine, command, ret);
     case COMMAND_DUMP: engine_save_drift(engine); return COMMAND_OK;
     case COMMAND_SET_LOCAL: engine_set_local(engine, &command->local); return COMMAND_OK;
     case COMMAND_ALLOW:
@@ -200,6 +204,7 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS:
     case COMMAND_KIND_COUNT: break;
     }
     return COMMAND_NOT_ENABLED;
@@ -244,6 +249,8 @@ static void replace_config(Engine *engine, Config *config)
             config->net.refresh > 0 ? mono_add(engine->now.mono, config->net.refresh) : MONO_UNSET;
     bool same_local = local_config_equal(&engine->config->local, &config->local);
 
+    if (engine->config->clock.manual != config->clock.manual)
+        engine->manual.enabled = config->clock.manual;
     config_free(engine->config);
     engine->config = config;
     if (!same_local)
@@ -259,6 +266,8 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
         return r;
     engine_enter(engine, now);
     replace_config(engine, copy);
+    if (engine_log_reserve(engine) < 0)
+        return -ENOMEM;
     for (size_t i = engine->source_count; i > 0; i--) {
         Source *source = engine->sources[i - 1];
         if (!source->commanded && !is_wanted(copy, source))

@@ -12,12 +12,15 @@
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
  *   engine-server.c   what the server tells; the local reference
+ *   engine-log.c      rows of log files
+ *   engine-manual.c   the time as people enter it
  *   engine-command.c  commands
  *   engine-report.c   reports */
 
 #include "core/clock/clock.h"
 #include "core/clock/discipline.h"
 #include "core/clock/local.h"
+#include "core/clock/manual.h"
 #include "core/clock/reference.h"
 #include "core/engine-queue.h"
 #include "core/engine.h"
@@ -79,6 +82,10 @@ typedef struct Source {
     MonoTime last_good;      /* unset: never */
     CookedTime last_receive; /* unset: never */
 
+    struct {
+        double frequency, skew; /* skew 0: none yet */
+    } logged;                   /* in the last row of statistics */
+
     SelectOptions select; /* effective */
     SelectMemory memory;
     SelectOutcome outcome;
@@ -94,9 +101,11 @@ struct Engine {
     Discipline discipline;
     Reference reference;
     LocalReference local;
-    bool local_told;        /* the local reference was active when it was looked at last */
+    bool local_told; /* the local reference was active when it was looked at last */
+    Manual manual;
     MonoTime slew_deadline; /* the slew ends; unset: none runs */
     double slew_sd;         /* s, uncertainty of what is being slewed */
+    bool told_start;        /* the log knows that we are not synchronised yet */
     bool disrupted;         /* the clock jumped, no update since */
     bool refused;           /* maxchange refused the last update */
     bool step_pending;      /* ACTION_STEP is out, its outcome not known */
@@ -122,6 +131,7 @@ struct Engine {
 
     ActionQueue actions;
     EventQueue events;
+    LogQueue logs;
 };
 
 /* engine.c */
@@ -168,6 +178,14 @@ bool source_has_key(Engine *engine, Source *source);
 bool engine_is_near_leap(const Engine *engine, CookedTime time);
 void engine_pass_leap(Engine *engine);
 
+/* engine-log.c: each does nothing unless the configuration asks for it */
+int engine_log_reserve(Engine *engine) must_check_; /* room for the sources that there is room for */
+void engine_log_measurement(Engine *engine, const Source *source, const ClientResult *result);
+void engine_log_statistics(Engine *engine, Source *source);
+void engine_log_selection(Engine *engine);
+/* reference_id: what stands in the place of the source; 0: the reference does. */
+void engine_log_tracking(Engine *engine, const LogTracking *tracking, uint32_t reference_id);
+
 /* engine-select.c */
 void engine_select(Engine *engine);
 uint32_t source_samples_needed(const Source *source);
@@ -178,8 +196,15 @@ void engine_check_local(Engine *engine);             /* tells when that has chan
 MonoTime engine_local_deadline(const Engine *engine);
 void engine_set_local(Engine *engine, const LocalConfig *config);
 
+/* engine-manual.c */
+CommandResult engine_set_time(Engine *engine, const Command *command, CommandReply *ret);
+void engine_change_manual(Engine *engine, const Command *command);
+CommandResult engine_delete_manual(Engine *engine, const Command *command, CommandReply *ret);
+
 /* engine-clock.c */
 void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked);
+/* What the entries by hand say. ret: what became of it. */
+void engine_update_by_hand(Engine *engine, CommandReply *ret);
 void engine_lose_reference(Engine *engine, ClockReason reason);
 void engine_slew_due(Engine *engine);
 void engine_set_frequency(Engine *engine, double frequency);

@@ -34,6 +34,8 @@ static void move_model(Engine *engine, int64_t ns)
 
     clock_set_model(&engine->clock, at, (CookedTime) {cooked.ns + ns}, engine->clock.model_frequency);
     engine->reference.last.cooked.ns += ns;
+    for (size_t i = 0; i < engine->manual.count; i++)
+        engine->manual.entries[i].truth.ns += ns;
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         source_stats_shift(source->stats, ns);

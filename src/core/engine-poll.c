@@ -238,6 +238,7 @@ static void take_sample(Engine *engine, Source *source, const Sample *sample)
         sample_filter_add(source->filter, sample, engine->clock.model_frequency, &combined)) {
         if (source_stats_add(source->stats, source->filter ? &combined : sample))
             source->updated = true;
+        engine_log_statistics(engine, source);
     }
     good.coherence = source_stats_coherence(source->stats);
     poll_on_good(&source->poll, &source->config, &good);
@@ -314,6 +315,8 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
     ClientResult result;
 
     client_on_packet(&source->client, &context, &input, &result);
+    if (result.tested)
+        engine_log_measurement(engine, source, &result);
     if (!result.finished)
         return;
     if (result.verdict == PACKET_GOOD && engine_is_near_leap(engine, result.sample.truth)) {

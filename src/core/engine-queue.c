@@ -11,6 +11,7 @@
 /* For the clock and whatever else does not come once for each source. */
 #define ACTIONS_BASE 32
 #define EVENTS_BASE  32
+#define LOGS_BASE    16
 /* A request, an end of the last one and a look-up; some news. */
 #define ACTIONS_EACH 3
 #define EVENTS_EACH  4
@@ -45,6 +46,12 @@ int event_queue_reserve(EventQueue *queue, size_t sources)
                 EVENTS_BASE + EVENTS_EACH * sources, sizeof(queue->items[0]));
 }
 
+int log_queue_reserve(LogQueue *queue, size_t sources, size_t each)
+{
+    return grow((void **) &queue->items, &queue->first, queue->count, &queue->capacity,
+                LOGS_BASE + each * sources, sizeof(queue->items[0]));
+}
+
 void action_queue_clear(ActionQueue *queue)
 {
     free(queue->items);
@@ -55,6 +62,12 @@ void event_queue_clear(EventQueue *queue)
 {
     free(queue->items);
     *queue = (EventQueue) {0};
+}
+
+void log_queue_clear(LogQueue *queue)
+{
+    free(queue->items);
+    *queue = (LogQueue) {0};
 }
 
 /* The slot behind the last one. */
@@ -117,6 +130,26 @@ Event *event_queue_push(EventQueue *queue, EventKind kind, SourceId source)
 }
 
 bool event_queue_pop(EventQueue *queue, Event *ret)
+{
+    if (queue->count == 0)
+        return false;
+    *ret = queue->items[queue->first];
+    queue->first = (queue->first + 1) % queue->capacity;
+    queue->count--;
+    return true;
+}
+
+LogRecord *log_queue_push(LogQueue *queue, LogKind kind)
+{
+    if (queue->capacity == 0)
+        return NULL;
+
+    LogRecord *record = &queue->items[next_slot(&queue->first, &queue->count, queue->capacity)];
+    *record = (LogRecord) {.kind = kind};
+    return record;
+}
+
+bool log_queue_pop(LogQueue *queue, LogRecord *ret)
 {
     if (queue->count == 0)
         return false;

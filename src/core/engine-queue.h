@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "core/api/action.h"
 #include "core/api/event.h"
+#include "core/api/log-record.h"
 #include "core/ntp/client.h"
 
 /* An Action without what can be filled in when it is fetched, which is most of its size. */
@@ -41,11 +42,19 @@ typedef struct EventQueue {
     size_t first, count, capacity;
 } EventQueue;
 
+typedef struct LogQueue {
+    LogRecord *items; /* owned */
+    size_t first, count, capacity;
+} LogQueue;
+
 /* Makes room for what so many sources may cause between two fetches; never shrinks. 0 or -ENOMEM. */
 int action_queue_reserve(ActionQueue *queue, size_t sources) must_check_;
 int event_queue_reserve(EventQueue *queue, size_t sources) must_check_;
+/* each: rows that a source may cause. */
+int log_queue_reserve(LogQueue *queue, size_t sources, size_t each) must_check_;
 void action_queue_clear(ActionQueue *queue);
 void event_queue_clear(EventQueue *queue);
+void log_queue_clear(LogQueue *queue);
 
 /* Room for one more, to be filled in by the caller; kind is set, the rest is zero. Never NULL: a full queue
  * means that nobody fetches, and the oldest is given up. */
@@ -57,3 +66,7 @@ bool action_queue_has_room(const ActionQueue *queue);
 /* The same for events. A second "changed" of the same source before the first was fetched replaces it. */
 Event *event_queue_push(EventQueue *queue, EventKind kind, SourceId source);
 bool event_queue_pop(EventQueue *queue, Event *ret) must_check_;
+
+/* The same for rows of log files; NULL when there is no room at all, which is so while nothing is logged. */
+LogRecord *log_queue_push(LogQueue *queue, LogKind kind);
+bool log_queue_pop(LogQueue *queue, LogRecord *ret) must_check_;

@@ -243,6 +243,7 @@ void engine_select(Engine *engine)
     select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,
                engine->outcomes, &engine->selection);
     note_outcomes(engine);
+    engine_log_selection(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         engine->sources[i]->updated = false;
     if (engine->selection.selected) {

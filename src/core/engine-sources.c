@@ -66,7 +66,7 @@ static bool reserve(Engine *engine)
         event_queue_reserve(&engine->events, capacity) < 0)
         return false;
     engine->source_capacity = capacity;
-    return true;
+    return engine_log_reserve(engine) >= 0;
 }
 
 static Source *source_free(Source *source)

@@ -51,6 +51,7 @@ static void start_clock(Engine *engine, Now now)
                                           has_drift ? setup->drift_skew : NAN, setup->restarted);
     engine->reference = reference_start();
     engine->local = local_reference_start(&engine->config->local, clock_to_local(&engine->clock, now.raw));
+    engine->manual.enabled = engine->config->clock.manual;
     if (has_drift) {
         Event *event = engine_emit(engine, EVENT_DRIFT_LOADED, NULL);
         event->value = setup->drift_frequency;
@@ -79,6 +80,8 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
         r = action_queue_reserve(&engine->actions, 0);
     if (r >= 0)
         r = event_queue_reserve(&engine->events, 0);
+    if (r >= 0)
+        r = engine_log_reserve(engine);
     if (r < 0)
         return r;
     start_clock(engine, now);
@@ -104,6 +107,7 @@ Engine *engine_free(Engine *engine)
     config_free(engine->config);
     action_queue_clear(&engine->actions);
     event_queue_clear(&engine->events);
+    log_queue_clear(&engine->logs);
     free(engine);
     return NULL;
 }

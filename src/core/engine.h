@@ -6,13 +6,14 @@
  * it says when it wants to be called next. It reads no clock, opens nothing, draws no random number: the same
  * code runs in the daemon, in the simulator and under the fuzzer.
  *
- * After every call that takes a Now, drain engine_next_action() and engine_next_event() until they return
- * false, then arm a timer for engine_deadline(). Inside, nothing calls back. */
+ * After every call that takes a Now, drain engine_next_action(), engine_next_event() and engine_next_log()
+ * until they return false, then arm a timer for engine_deadline(). Inside, nothing calls back. */
 
 #include "core/api/action.h"
 #include "core/api/command.h"
 #include "core/api/event.h"
 #include "core/api/local-config.h"
+#include "core/api/log-record.h"
 #include "core/config/config.h"
 #include "core/ntp/authenticator.h"
 #include "core/ntp/server.h"
@@ -93,8 +94,8 @@ void engine_on_interference(Engine *engine, double frequency, Now now);
  * actions once more, then free. */
 void engine_stop(Engine *engine, Now now);
 
-/* All commands but RELOAD, RELOAD_SOURCES and REKEY, which are the daemon's, and ADD_SOURCE, whose text the
- * daemon has read by the parser first (engine_add_source()): COMMAND_NOT_ENABLED for these four. */
+/* All commands but RELOAD, RELOAD_SOURCES, REKEY and CYCLE_LOGS, which are the daemon's, and ADD_SOURCE,
+ * whose text the daemon has read by the parser first (engine_add_source()): COMMAND_NOT_ENABLED for these. */
 CommandResult engine_apply(Engine *engine, const Command *command, Now now, CommandReply *ret);
 
 /* ADD_SOURCE. ret may be NULL. */
@@ -102,6 +103,8 @@ CommandResult engine_add_source(Engine *engine, const SourceConfig *source, Now 
 
 bool engine_next_action(Engine *engine, Action *ret) must_check_;
 bool engine_next_event(Engine *engine, Event *ret) must_check_;
+/* Rows for the log files that the configuration asks for. */
+bool engine_next_log(Engine *engine, LogRecord *ret) must_check_;
 MonoTime engine_deadline(const Engine *engine);
 
 /* What the server tells of our time at that instant. */
@@ -110,6 +113,7 @@ void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret);
 /* Reports; see service.h. */
 void engine_clock_report(const Engine *engine, Now now, ClockReport *ret);
 void engine_local_report(const Engine *engine, Now now, LocalReport *ret);
+void engine_manual_report(const Engine *engine, ManualReport *ret);
 void engine_activity_report(const Engine *engine, ActivityReport *ret);
 size_t engine_sources(const Engine *engine, SourceId *ret, size_t max);
 bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceReport *ret);

@@ -392,6 +392,7 @@ static const struct {
     {BUS_ERROR_SOURCE_EXISTS, "511 Source already present"},
     {BUS_ERROR_TOO_MANY_SOURCES, "512 Too many sources present"},
     {BUS_ERROR_BAD_FAMILY, "515 Invalid address family"},
+    {BUS_ERROR_NO_SUCH_ENTRY, "516 Sample index out of range"},
     {BUS_ERROR_BAD_NAME, "521 Invalid name"},
 };
 

@@ -240,6 +240,12 @@ int verb_rekey(Client *client, int argc, char **argv)
     return simple(client, BUS_INTERFACE_MANAGER, "Rekey");
 }
 
+int verb_cyclelogs(Client *client, int argc, char **argv)
+{
+    (void) argc, (void) argv;
+    return simple(client, BUS_INTERFACE_MANAGER, "CycleLogs");
+}
+
 static int set_number(Client *client, char **argv, const char *interface, const char *member)
 {
     double number;

@@ -25,6 +25,7 @@ typedef struct Statistics {
     uint64_t keys_accepted, keys_dropped;
     uint64_t authenticated, interleaved;
     uint64_t timestamps_held, timestamps_span;
+    double span; /* s */
     uint64_t daemon_rx, daemon_tx, kernel_rx, kernel_tx, hardware_rx, hardware_tx;
 } Statistics;
 
@@ -32,6 +33,9 @@ static const Field statistics_fields[] = {
     {"Received", FIELD_COUNTER, offsetof(Statistics, received)},
     {"Dropped", FIELD_COUNTER, offsetof(Statistics, dropped)},
     {"ClientsDropped", FIELD_COUNTER, offsetof(Statistics, log_dropped)},
+    {"Interleaved", FIELD_COUNTER, offsetof(Statistics, interleaved)},
+    {"TimestampsHeld", FIELD_COUNTER, offsetof(Statistics, timestamps_held)},
+    {"TimestampsSpan", FIELD_SECONDS, offsetof(Statistics, span)},
     {"DaemonReceiveTimestamps", FIELD_COUNTER, offsetof(Statistics, daemon_rx)},
     {"DaemonTransmitTimestamps", FIELD_COUNTER, offsetof(Statistics, daemon_tx)},
     {"KernelReceiveTimestamps", FIELD_COUNTER, offsetof(Statistics, kernel_rx)},
@@ -76,6 +80,7 @@ int verb_serverstats(Client *client, int argc, char **argv)
         r = fields_decode(statistics_fields, ELEMENTS(statistics_fields), reply, &statistics);
     if (r < 0)
         return r;
+    statistics.timestamps_span = statistics.span > 0 ? (uint64_t) (statistics.span + 0.5) : 0;
     for (size_t i = 0; i < ELEMENTS(statistics_rows); i++) {
         uint64_t count = *(const uint64_t *) ((const char *) &statistics + statistics_rows[i].offset);
         if (client->options.csv)

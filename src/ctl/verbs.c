@@ -44,6 +44,9 @@ static const Verb verbs[] = {
     {"polltarget", "SOURCE SAMPLES", "Set how many samples polling aims at", 2, 2, 0, verb_option},
     {"offset", "SOURCE SECONDS", "Set the correction of a source's offset", 2, 2, 0, verb_option},
     {"makestep", "[THRESHOLD LIMIT]", "Correct the clock at once, or set when to", 0, 2, 0, verb_makestep},
+    {"settime", "DATE...", "Say what time it is", 1, -1, 0, verb_settime},
+    {"manual", "on|off|list|reset|delete [ENTRY]", "The time as people entered it", 1, 2, REPORT,
+     verb_manual},
     {"maxupdateskew", "PPM", "Set the worst skew of a frequency that is used", 1, 1, 0, verb_maxupdateskew},
     {"serverstats", "", "How many requests were answered and dropped", 0, 0, REPORT, verb_serverstats},
     {"clients", "[-p PACKETS] [-k] [-r]", "Who asks us for the time", 0, -1, REPORT, verb_clients},
@@ -57,6 +60,7 @@ static const Verb verbs[] = {
     {"rekey", "", "Read the key file again", 0, 0, 0, verb_rekey},
     {"keygen", "[ID [TYPE [BITS]]]", "Make a key for the key file", 0, 3, VERB_NO_BUS, verb_keygen},
     {"dump", "", "Write the state files now", 0, 0, 0, verb_dump},
+    {"cyclelogs", "", "Open the log files of measurements anew", 0, 0, 0, verb_cyclelogs},
     {"help", "", "Show this help", 0, 0, VERB_NO_BUS | VERB_PAGER, verb_help},
 };
 

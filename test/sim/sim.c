@@ -273,6 +273,14 @@ void sim_kill(Sim *sim)
     network_clear(sim->network);
 }
 
+CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret)
+{
+    CommandResult result = engine_apply(sim->engine, command, sim_now(sim), ret);
+
+    drain(sim);
+    return result;
+}
+
 static void deliver(Sim *sim, const Delivery *delivery)
 {
     Now now = sim_now(sim);

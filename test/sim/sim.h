@@ -98,6 +98,9 @@ void sim_witness(Sim *sim, SimWitness witness, void *userdata);
 void sim_start(Sim *sim);
 void sim_kill(Sim *sim);
 
+/* A command to the engine; what it wants done for it is done. */
+CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret);
+
 /* Lets the world run for so many seconds. */
 void sim_run(Sim *sim, double seconds);
 

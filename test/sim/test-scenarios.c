@@ -331,6 +331,49 @@ static void test_no_late_step(void **state)
     assert_true(fabs(sim_error(sim) - 5) < 0.1);
 }
 
+/* Somebody says what time it is, by so many seconds wrong. */
+static CommandReply enter_time(Sim *sim, double error)
+{
+    Command command = {.kind = COMMAND_SET_TIME, .set_time = {.at = MONO_UNSET}};
+    CommandReply reply;
+
+    command.set_time.time.ns = SIM_EPOCH + ns_from_seconds(sim_time(sim) + error);
+    assert_int_equal(sim_apply(sim, &command, &reply), COMMAND_OK);
+    return reply;
+}
+
+/* A clock without sources that somebody sets once a day by the radio: its frequency is found. */
+static void test_time_by_hand(void **state)
+{
+    static const double errors[] = {0.3, -0.2, 0.1, -0.3, 0.2, 0, 0.3, -0.1};
+
+    (void) state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        SimOscillator oscillator = {.offset = 40, .frequency = 80e-6, .wander = 1e-10};
+        cleanup_(sim_freep) Sim *sim = sim_new(seed, &oscillator);
+        Command off = {.kind = COMMAND_SET_MANUAL};
+        CommandReply reply;
+
+        sim_config(sim)->clock.manual = true;
+        sim_start(sim);
+        for (size_t i = 0; i < ELEMENTS(errors); i++) {
+            sim_run(sim, 86400);
+            reply = enter_time(sim, errors[i]);
+            if (i == 0)
+                assert_true(fabs(reply.offset + 40 + 86400 * 80e-6) < 0.5);
+            sim_run(sim, 1000);
+            assert_true(fabs(sim_error(sim)) < 0.7);
+            assert_int_equal(sim_counters(sim)->drift_saved, i + 1);
+        }
+        assert_true(fabs(sim_frequency_error(sim)) < 1e-6);
+        assert_true(fabs(sim_counters(sim)->drift_ppm - 80) < 1);
+        assert_int_equal(sim_counters(sim)->steps, 0);
+        assert_false(sim_counters(sim)->synchronized);
+        assert_int_equal(sim_apply(sim, &off, &reply), COMMAND_OK);
+        assert_int_equal(sim_apply(sim, &(Command) {.kind = COMMAND_SET_TIME}, &reply), COMMAND_NOT_ENABLED);
+    }
+}
+
 /* The same seed gives the same world, to the last bit. */
 static void test_repeats(void **state)
 {
@@ -361,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_step_policy),
         cmocka_unit_test(test_no_late_step),
+        cmocka_unit_test(test_time_by_hand),
         cmocka_unit_test(test_repeats),
     };
 

@@ -192,6 +192,9 @@ static void on_server(void *userdata, ServerReport *ret)
                            .received = UINT64_C(1) << 40,
                            .dropped = 2,
                            .log_dropped = 3,
+                           .interleaved = 4,
+                           .exchanges = 5,
+                           .exchanges_span = 13.2,
                            .clients = CLIENTS,
                            .failed = 4,
                            .verdicts[SERVER_ANSWERED] = 5,
@@ -220,6 +223,17 @@ static bool on_next_client(void *userdata, uint64_t *position, ClientReport *ret
                            .limited_interval = *position == 1 ? 6 : CLIENT_INTERVAL_UNKNOWN,
                            .since_last = 1.5};
     return true;
+}
+
+static void on_manual(void *userdata, ManualReport *ret)
+{
+    const World *world = userdata;
+
+    *ret = (ManualReport) {.enabled = true, .count = 1};
+    ret->entries[0] = (ManualEntryReport) {.time = {world->clock.reference_time.ns},
+                                           .slewed = 0.25,
+                                           .original = 4.5,
+                                           .residual = -0.125};
 }
 
 static SourceId add_source(World *world, const char *name)
@@ -274,6 +288,13 @@ static CommandResult apply(World *world, const Command *command, CommandReply *r
     }
     if (command->kind == COMMAND_REMOVE_SOURCE)
         remove_source(world, source);
+    if (command->kind == COMMAND_SET_TIME) {
+        ret->offset = 4.5;
+        ret->frequency_change = 1e-6;
+        ret->frequency = -2e-6;
+    }
+    if (command->kind == COMMAND_DELETE_MANUAL && command->entry > 0)
+        return COMMAND_NO_ENTRY;
     if (command->kind == COMMAND_MAKE_STEP)
         emit(world, EVENT_STEPPED, (SourceId) {0}, world->clock.system_offset);
     if (command->kind == COMMAND_RELOAD && world->files == 0) {
@@ -309,6 +330,7 @@ static const ServiceMethods methods = {
     .server = on_server,
     .allows = on_allows,
     .next_client = on_next_client,
+    .manual = on_manual,
     .apply = on_apply,
 };
 

@@ -370,7 +370,7 @@ static void test_access(void **state)
     request = request_of(4, 4, 6);
     assert_int_equal(ask(&world, &request, 1, 0), SERVER_BAD_MODE);
 
-    server_shard_report(world.shard, &report);
+    server_shard_report(world.shard, (MonoTime) {0}, &report);
     assert_int_equal(report.received, 1);
     assert_int_equal(report.clients, 1); /* who is denied is not noted */
     assert_int_equal(report.verdicts[SERVER_DENIED], 2);
@@ -407,7 +407,7 @@ static void test_limits(void **state)
     assert_in_range(counts[SERVER_ANSWERED], 8 + 60, 8 + 140);
     assert_in_range(counts[SERVER_KISSED], 100, 200);
     assert_int_equal(counts[SERVER_ANSWERED] + counts[SERVER_KISSED] + counts[SERVER_LIMITED], 408);
-    server_shard_report(world.shard, &report);
+    server_shard_report(world.shard, (MonoTime) {0}, &report);
     assert_int_equal(report.received, 408);
     assert_int_equal(report.dropped, counts[SERVER_KISSED] + counts[SERVER_LIMITED]);
     assert_int_equal(ask(&world, &request, 2, 0), SERVER_ANSWERED); /* another client */
@@ -429,6 +429,158 @@ static void test_innocent_client(void **state)
             (void) ask(&world, &request, (uint8_t) (20 + host++ % 230), poll * 64);
         assert_int_equal(ask(&world, &request, 1, poll * 64), SERVER_ANSWERED);
     }
+}
+
+/* --- interleaved mode --- */
+
+static void put_times(Request *request, uint64_t origin, uint64_t receive, uint64_t transmit)
+{
+    const uint64_t times[] = {origin, receive, transmit};
+
+    for (size_t i = 0; i < 24; i++)
+        request->bytes[24 + i] = (uint8_t) (times[i / 8] >> (56 - 8 * (i % 8)));
+}
+
+/* Asks, and returns the answer. */
+static NtpPacket ask_times(World *world, uint8_t host, uint64_t origin, uint64_t receive, uint64_t transmit)
+{
+    Request request = request_of(4, 3, 6);
+    NtpPacket answer;
+
+    put_times(&request, origin, receive, transmit);
+    assert_int_equal(ask(world, &request, host, 0), SERVER_ANSWERED);
+    assert_true(ntp_packet_parse(world->answer, sizeof(world->answer), &answer));
+    assert_true(answer.receive.value & 1);
+    return answer;
+}
+
+static bool is_interleaved(const NtpPacket *answer, uint64_t receive)
+{
+    return answer->origin.value == receive;
+}
+
+static void test_interleaved(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+    NtpPacket first, second, third;
+    ServerReport report = {0};
+    ServerSent sent;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    first = ask_times(&world, 1, 0, 0, 100);
+    assert_true(first.origin.value == 100);
+    assert_false(server_shard_wants_sent(world.shard, &sent)); /* nobody has asked for it yet */
+
+    second = ask_times(&world, 1, first.receive.value, 201, 200);
+    assert_true(is_interleaved(&second, 201));
+    assert_true(second.transmit.value == first.transmit.value);
+    assert_true(second.receive.value != first.receive.value);
+    assert_true(server_shard_wants_sent(world.shard, &sent));
+    assert_true(sent.receive == second.receive.value);
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns + 12345});
+
+    third = ask_times(&world, 1, second.receive.value, 301, 300);
+    assert_true(is_interleaved(&third, 301));
+    assert_true((third.transmit.value & 1) == 0);
+    assert_true((third.transmit.value | 1) ==
+                (server_time(&world.batch.snapshot, (RawTime) {sent.at.ns + 12345}) | 1));
+
+    /* Each once; and neither zero, nor a lie, nor the client's own, nor the form of a basic request. */
+    NtpPacket answer = ask_times(&world, 1, second.receive.value, 401, 400);
+    assert_false(is_interleaved(&answer, 401));
+    assert_true(answer.origin.value == 400);
+    uint64_t known = answer.receive.value;
+    answer = ask_times(&world, 1, known, 500, 500);
+    assert_true(answer.transmit.value > answer.receive.value);
+    answer = ask_times(&world, 1, 0, 601, 600);
+    assert_true(answer.origin.value == 600);
+    answer = ask_times(&world, 1, answer.receive.value ^ 2, 701, 700);
+    assert_true(answer.origin.value == 700);
+
+    server_shard_report(world.shard, (MonoTime) {5 * NSEC_PER_SEC}, &report);
+    assert_int_equal(report.interleaved, 2);
+    assert_int_equal(report.exchanges, 2);
+    assert_true(report.exchanges_span > 3.9 && report.exchanges_span < 4.1);
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_KERNEL], 1);
+}
+
+/* Threat 25: nobody gets at, uses up or pushes out what is kept for another address. */
+static void test_interleaved_is_private(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    (void) ask_times(&world, 1, 0, 0, 99);
+    NtpPacket mine = ask_times(&world, 1, 0, 0, 100);
+    /* Somebody who saw my packets asks for it from another address. */
+    NtpPacket theirs = ask_times(&world, 2, mine.receive.value, 201, 200);
+    assert_true(theirs.origin.value == 200);
+    /* Somebody asks very often, and with every guess. */
+    for (uint64_t i = 0; i < 100000; i++) {
+        theirs = ask_times(&world, 2, mine.receive.value ^ (i + 1) << 34, 2 * i + 1, 2 * i);
+        assert_true(theirs.origin.value == 2 * i);
+    }
+    NtpPacket answer = ask_times(&world, 1, mine.receive.value, 301, 300);
+    assert_true(is_interleaved(&answer, 301) && answer.transmit.value == mine.transmit.value);
+}
+
+/* Two clients behind one address, each at its own pace. */
+static void test_interleaved_shared_address(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    NtpPacket a = ask_times(&world, 1, 0, 0, 100), b = ask_times(&world, 1, 0, 0, 200);
+    for (uint64_t i = 1; i < 50; i++) {
+        a = ask_times(&world, 1, a.receive.value, 1000 + 2 * i, 1001 + 2 * i);
+        assert_true(is_interleaved(&a, 1000 + 2 * i));
+        if (i % 3 != 0)
+            continue;
+        b = ask_times(&world, 1, b.receive.value, 2000 + 2 * i, 2001 + 2 * i);
+        assert_true(is_interleaved(&b, 2000 + 2 * i));
+    }
+}
+
+/* A step of the clock, a stamp that comes too late or of a record that is gone, another version. */
+static void test_interleaved_forgets(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+    ServerSent sent = {0};
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    NtpPacket first = ask_times(&world, 1, 0, 0, 100);
+    NtpPacket second = ask_times(&world, 1, first.receive.value, 201, 200);
+    assert_true(server_shard_wants_sent(world.shard, &sent));
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent,
+                         (RawTime) {sent.at.ns + 2 * NSEC_PER_SEC});
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns - 1});
+    ServerSent other = sent;
+    other.record = UINT64_MAX;
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &other, sent.at);
+    NtpPacket third = ask_times(&world, 1, second.receive.value, 301, 300);
+    assert_true(is_interleaved(&third, 301));
+    assert_true(third.transmit.value == (server_time(&world.batch.snapshot, sent.at) & ~UINT64_C(1)) ||
+                third.transmit.value > second.receive.value);
+
+    world.batch.snapshot.valid_from = NOW - NSEC_PER_SEC;
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, sent.at);
+    NtpPacket fourth = ask_times(&world, 1, third.receive.value, 401, 400);
+    assert_true(fourth.origin.value == 400);
+
+    Request request = request_of(3, 3, 6);
+    put_times(&request, fourth.receive.value, 501, 500);
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
+    assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &first));
+    assert_true(first.origin.value == 500);
+    request = request_of(4, 1, 6); /* a symmetric one */
+    put_times(&request, first.receive.value, 601, 600);
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
+    assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &first));
+    assert_true(first.origin.value == 600);
 }
 
 static void test_no_log(void **state)
@@ -470,6 +622,10 @@ int main(void)
         cmocka_unit_test(test_access),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_innocent_client),
+        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_interleaved_is_private),
+        cmocka_unit_test(test_interleaved_shared_address),
+        cmocka_unit_test(test_interleaved_forgets),
         cmocka_unit_test(test_no_log),
         cmocka_unit_test(test_names),
     };

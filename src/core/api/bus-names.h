@@ -11,6 +11,7 @@
 #define BUS_INTERFACE_AUTHENTICATION "org.timeball1.Authentication"
 #define BUS_INTERFACE_MANAGER        "org.timeball1.Manager"
 #define BUS_INTERFACE_CLOCK          "org.timeball1.Clock"
+#define BUS_INTERFACE_MANUAL         "org.timeball1.Manual"
 #define BUS_INTERFACE_SOURCES        "org.timeball1.Sources"
 #define BUS_INTERFACE_SOURCE         "org.timeball1.Source"
 #define BUS_INTERFACE_NTP            "org.timeball1.NTP"
@@ -29,6 +30,7 @@
 #define BUS_ERROR_NOT_ENABLED      "org.timeball1.Error.NotEnabled"
 #define BUS_ERROR_NO_CLOCK         "org.timeball1.Error.NoClock"
 #define BUS_ERROR_NOT_SYNCHRONIZED "org.timeball1.Error.NotSynchronized"
+#define BUS_ERROR_NO_SUCH_ENTRY    "org.timeball1.Error.NoSuchEntry"
 #define BUS_ERROR_CONFIGURATION    "org.timeball1.Error.Configuration"
 
 #define BUS_ERROR_TIMEOUT "org.timeball1.Error.Timeout" /* of Clock.WaitSynchronized */

@@ -40,6 +40,11 @@ static const CommandInfo commands[] = {
     [COMMAND_DENY] = {"deny", ACTION_MANAGE_SERVER},
     [COMMAND_RESET_CLIENTS] = {"clients -r", ACTION_MANAGE_SERVER},
     [COMMAND_SET_LOCAL] = {"local", ACTION_SET_TIME},
+    [COMMAND_SET_TIME] = {"settime", ACTION_SET_TIME},
+    [COMMAND_SET_MANUAL] = {"manual", ACTION_SET_TIME},
+    [COMMAND_RESET_MANUAL] = {"manual reset", ACTION_SET_TIME},
+    [COMMAND_DELETE_MANUAL] = {"manual delete", ACTION_SET_TIME},
+    [COMMAND_CYCLE_LOGS] = {"cyclelogs", ACTION_MANAGE_DAEMON},
 };
 static_assert(ELEMENTS(commands) == COMMAND_KIND_COUNT, "one row for each member");
 
@@ -55,6 +60,10 @@ static const SourceOptionInfo source_options[] = {
     [OPTION_OFFSET] = {"offset", -1e6, 1e6, false},
 };
 static_assert(ELEMENTS(source_options) == SOURCE_OPTION_COUNT, "one row for each member");
+
+/* What can be set as the time, s since 1970: up to 2200-01-01. */
+#define SET_TIME_MIN INT64_C(1)
+#define SET_TIME_MAX INT64_C(7258118400)
 
 /* Exchanges in one burst: enough for every use, and an end. */
 #define BURST_TOTAL_MAX 1000
@@ -195,6 +204,14 @@ static CommandResult check_local(const LocalConfig *local, CommandReply *ret)
     return result;
 }
 
+static CommandResult check_time(const Command *command, CommandReply *ret)
+{
+    if (command->set_time.time.ns < SET_TIME_MIN * NSEC_PER_SEC ||
+        command->set_time.time.ns > SET_TIME_MAX * NSEC_PER_SEC)
+        return refuse(ret, COMMAND_INVALID, "the time must be after 1970 and before 2200");
+    return COMMAND_OK;
+}
+
 CommandResult command_check(const Command *command, CommandReply *ret)
 {
     *ret = (CommandReply) {0};
@@ -214,6 +231,10 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_ALLOW:
     case COMMAND_DENY: return check_access(&command->access, ret);
     case COMMAND_SET_LOCAL: return check_local(&command->local, ret);
+    case COMMAND_SET_TIME: return check_time(command, ret);
+    case COMMAND_SET_MANUAL:
+    case COMMAND_RESET_MANUAL:
+    case COMMAND_DELETE_MANUAL:
     case COMMAND_RESET_CLIENTS:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
@@ -222,7 +243,8 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_RELOAD:
     case COMMAND_RELOAD_SOURCES:
     case COMMAND_DUMP:
-    case COMMAND_REKEY: return COMMAND_OK;
+    case COMMAND_REKEY:
+    case COMMAND_CYCLE_LOGS: return COMMAND_OK;
     case COMMAND_KIND_COUNT: break;
     }
     return refuse(ret, COMMAND_INVALID, "there is no such command");

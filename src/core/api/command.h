@@ -34,6 +34,11 @@ typedef enum CommandKind {
     COMMAND_DENY,
     COMMAND_RESET_CLIENTS, /* set the counters of all clients to 0 */
     COMMAND_SET_LOCAL,     /* the local reference */
+    COMMAND_SET_TIME,      /* somebody says what time it is */
+    COMMAND_SET_MANUAL,
+    COMMAND_RESET_MANUAL,
+    COMMAND_DELETE_MANUAL,
+    COMMAND_CYCLE_LOGS, /* open the log files of measurements anew */
     COMMAND_KIND_COUNT,
 } CommandKind;
 
@@ -88,12 +93,20 @@ typedef struct Command {
         } step;            /* s; limit < 0: always, 0: never */
         AccessRule access; /* ALLOW, DENY; its allow is not looked at */
         LocalConfig local; /* SET_LOCAL */
+        struct {
+            CookedTime time;
+            MonoTime at; /* when it was that time; unset: now */
+        } set_time;
+        bool enabled;   /* SET_MANUAL */
+        uint32_t entry; /* DELETE_MANUAL: from 0, the oldest */
     };
 } Command;
 
 typedef struct CommandReply {
-    SourceId source;  /* ADD_SOURCE: the new one (first member of a pool) */
-    uint32_t count;   /* how many sources a mask met */
+    SourceId source; /* ADD_SOURCE: the new one (first member of a pool) */
+    uint32_t count;  /* how many sources a mask met */
+    double offset;   /* SET_TIME: correction (s); and what became of the frequency (dimensionless) */
+    double frequency_change, frequency;
     char detail[256]; /* what exactly is wrong, for people; "": the result says it all */
 } CommandReply;
 

@@ -35,6 +35,7 @@ static const char *const event_names[] = {
     [EVENT_SOURCE_NOT_ADDED] = "source-not-added",
     [EVENT_KEY_MISSING] = "key-missing",
     [EVENT_KEY_WEAK] = "key-weak",
+    [EVENT_TIME_ENTERED] = "time-entered",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

@@ -37,6 +37,7 @@ typedef enum EventKind {
     EVENT_SOURCE_NOT_ADDED,  /* reload: name, result */
     EVENT_KEY_MISSING,       /* key: not in the key file, so the source is not asked */
     EVENT_KEY_WEAK,          /* key, value: bits of it */
+    EVENT_TIME_ENTERED,      /* by hand; value: the correction (s) */
     EVENT_KIND_COUNT,
 } EventKind;
 

@@ -124,6 +124,21 @@ typedef struct NtpReport {
     uint32_t verdicts[PACKET_VERDICT_COUNT];
 } NtpReport;
 
+/* The time as people entered it: `manual list`. */
+#define MANUAL_ENTRIES_MAX 16
+typedef struct ManualEntryReport {
+    CookedTime time; /* when it was entered, by the clock as it is corrected now */
+    double slewed;   /* s, correction that it means now */
+    double original; /* s, that it meant then */
+    double residual; /* s, from the line through all entries */
+} ManualEntryReport;
+
+typedef struct ManualReport {
+    bool enabled; /* the time may be entered */
+    size_t count;
+    ManualEntryReport entries[MANUAL_ENTRIES_MAX]; /* the oldest first */
+} ManualReport;
+
 typedef struct ActivityReport {
     uint32_t online, offline, burst_online, burst_offline, unresolved;
 } ActivityReport;

@@ -29,6 +29,9 @@ typedef struct ServerReport {
     uint64_t verdicts[SERVER_VERDICT_COUNT];
     uint64_t log_dropped;       /* records of clients that had to make room */
     uint64_t clients;           /* records that are held now */
+    uint64_t interleaved;       /* answers in interleaved mode */
+    uint64_t exchanges;         /* answers that are kept for it now */
+    double exchanges_span;      /* s, since the oldest of them */
     uint64_t receive_stamps[3]; /* answers, by TimestampOrigin of their receive timestamp */
     uint64_t transmit_stamps[3];
     uint64_t failed; /* answers that the network refused to take */
@@ -48,6 +51,3 @@ typedef struct ClientReport {
 
 /* "answered", "rate-limited"... Never NULL. */
 const char *server_verdict_name(ServerVerdict verdict);
-
-/* Adds the numbers of one report to another. */
-void server_report_add(ServerReport *to, const ServerReport *from);

@@ -37,6 +37,7 @@ typedef struct ServiceMethods {
     bool (*allows)(void *userdata, const IpAddress *address);
     /* Walks through the clients: *position is 0 at first; false at the end. */
     bool (*next_client)(void *userdata, uint64_t *position, ClientReport *ret);
+    void (*manual)(void *userdata, ManualReport *ret);
     CommandResult (*apply)(void *userdata, const Command *command, CommandReply *ret);
 } ServiceMethods;
 

@@ -124,6 +124,7 @@ static const Wording command_wordings[] = {
     [COMMAND_NOT_ENABLED] = {"not-enabled", "The facility is not enabled by the configuration"},
     [COMMAND_NO_CLOCK] = {"no-clock", "The daemon may not set the clock"},
     [COMMAND_NOT_SYNCHRONIZED] = {"not-synchronized", "There is no correction to apply"},
+    [COMMAND_NO_ENTRY] = {"no-entry", "No such entry"},
     [COMMAND_CONFIG] = {"config", "The configuration has errors: nothing was changed"},
 };
 static_assert(ELEMENTS(command_wordings) == COMMAND_RESULT_COUNT, "one row for each member");

@@ -108,6 +108,7 @@ typedef enum CommandResult {
     COMMAND_NO_CLOCK,         /* no right to set the clock */
     COMMAND_NOT_SYNCHRONIZED, /* there is no correction to apply */
     COMMAND_CONFIG,           /* the configuration has errors: nothing was changed */
+    COMMAND_NO_ENTRY,         /* no such manual entry */
     COMMAND_RESULT_COUNT,
 } CommandResult;
 

@@ -97,7 +97,7 @@ void discipline_update(Discipline *discipline, const ClockConfig *config, const 
         .offset = cooked_diff(input->estimate.truth, input->cooked),
         .remaining_ns = input->estimate.truth.ns - input->raw.ns,
     };
-    if (change_refused(discipline, config, ret->offset, &end)) {
+    if (!input->by_hand && change_refused(discipline, config, ret->offset, &end)) {
         ret->verdict = end ? DISCIPLINE_END : DISCIPLINE_REFUSE;
         return;
     }

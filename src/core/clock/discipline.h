@@ -46,6 +46,7 @@ typedef struct DisciplineInput {
     RawTime raw;       /* the kernel clock at estimate.time */
     bool counts;       /* an update of the selected source: makestep and maxchange count it */
     bool step_always;  /* -q */
+    bool by_hand;      /* somebody said it: maxchange is not asked */
 } DisciplineInput;
 
 typedef struct DisciplineDecision {

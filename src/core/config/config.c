@@ -49,6 +49,7 @@ static const Config CONFIG_DEFAULT = {
         {
             .drift_interval = 3600,
         },
+    .log = {.banner = 32},
     .min_samples = SOURCE_MIN_SAMPLES,
     .max_samples = SOURCE_MAX_SAMPLES,
 };
@@ -83,6 +84,7 @@ Config *config_free(Config *config)
     free(config->daemon.pid_file);
     free(config->daemon.user);
     server_config_clear(&config->server);
+    free(config->log.dir);
     strings_free(config->source_dirs);
     strings_free(config->files);
     free(config);
@@ -193,7 +195,10 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = config_set_string(&to->daemon.pid_file, from->daemon.pid_file);
     if (r < 0)
         return r;
-    return config_set_string(&to->daemon.user, from->daemon.user);
+    r = config_set_string(&to->daemon.user, from->daemon.user);
+    if (r < 0)
+        return r;
+    return config_set_string(&to->log.dir, from->log.dir);
 }
 
 int config_copy(const Config *config, Config **ret)
@@ -211,6 +216,7 @@ int config_copy(const Config *config, Config **ret)
     copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
+    copy->log.dir = NULL;
 
     r = copy_heap_parts(config, copy);
     if (r < 0)

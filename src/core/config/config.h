@@ -84,6 +84,7 @@ typedef struct ClockConfig {
     int32_t max_change_start;  /* updates before it counts */
     int32_t max_change_ignore; /* offsets to ignore before the daemon ends; negative: never ends */
     double log_change;         /* s; 1.0 */
+    bool manual;               /* the time may be entered by hand */
     bool rtc_sync;             /* clear STA_UNSYNC when synchronised */
 } ClockConfig;
 
@@ -106,6 +107,14 @@ typedef struct DaemonConfig {
     int32_t sched_priority; /* 0..100 */
 } DaemonConfig;
 
+/* `log`: which files of measurements are written. */
+typedef struct LogConfig {
+    bool measurements, raw_measurements; /* of one file: only valid answers, or all */
+    bool statistics, selection, tracking;
+    char *dir;      /* owned; NULL: nowhere */
+    int32_t banner; /* entries between two banners; 0: none; 32 */
+} LogConfig;
+
 typedef struct Config {
     SourceConfig *sources; /* in the order of the files */
     size_t source_count;
@@ -115,7 +124,8 @@ typedef struct Config {
     ServerConfig server;
     LocalConfig local;
     DaemonConfig daemon;
-    char *key_file;                   /* owned; NULL: none */
+    char *key_file; /* owned; NULL: none */
+    LogConfig log;
     int32_t min_samples, max_samples; /* 1..64; for sources that do not say */
     char **source_dirs; /* of each sourcedir line its directories, with spaces between them; NULL-terminated
                            or NULL */

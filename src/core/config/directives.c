@@ -84,16 +84,17 @@ const Directive DIRECTIVES[] = {
     {"local", .arguments = "[stratum STRATUM] [distance SECONDS] [activate SECONDS] [waitsynced SECONDS] [waitunsynced SECONDS]",
      .form = FORM_OPTIONS, .fields = {{VALUE_FLAG, AT(local.enabled)}}, .options = LOCAL_OPTIONS},
     {"lock_all", .arguments = "", .fields = {{VALUE_FLAG, AT(daemon.lock_all)}}},
-    LATER("log"),
-    LATER("logbanner"),
+    {"log", .arguments = "FILE...", .form = FORM_LOG},
+    {"logbanner", .arguments = "ENTRIES",
+     .fields = {{VALUE_INT32, AT(log.banner), RANGE(0, INT32_MAX)}}},
     {"logchange", .arguments = "SECONDS",
      .fields = {{VALUE_DOUBLE, AT(clock.log_change), RANGE(0, HUGE_SECONDS)}}},
-    LATER("logdir"),
+    {"logdir", .arguments = "DIRECTORY", .fields = {{VALUE_STRING, AT(log.dir)}}},
     LATER("mailonchange"),
     {"makestep", .arguments = "THRESHOLD LIMIT",
      .fields = {{VALUE_DOUBLE, AT(clock.step_threshold), RANGE(-HUGE_SECONDS, HUGE_SECONDS)},
                 {VALUE_INT32, AT(clock.step_limit), RANGE(INT32_MIN, INT32_MAX)}}},
-    LATER("manual"),
+    {"manual", .arguments = "", .fields = {{VALUE_FLAG, AT(clock.manual)}}},
     {"maxchange", .arguments = "OFFSET START IGNORE",
      .fields = {{VALUE_DOUBLE, AT(clock.max_change_offset), RANGE(0, HUGE_SECONDS)},
                 {VALUE_INT32, AT(clock.max_change_start), RANGE(0, INT32_MAX)},
@@ -159,7 +160,6 @@ const Directive DIRECTIVES[] = {
     {"sched_priority", .arguments = "PRIORITY",
      .fields = {{VALUE_INT32, AT(daemon.sched_priority), RANGE(0, 100)}}},
     {"server", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
-    {"serverthreads", .arguments = "THREADS", .fields = {{VALUE_INT32, AT(server.threads), RANGE(0, 64)}}},
     LATER("smoothtime"),
     {"sourcedir", .arguments = "DIRECTORY...", .form = FORM_SOURCEDIR},
     {"stratumweight", .arguments = "SECONDS",
@@ -231,7 +231,7 @@ const OptionEntry RATE_LIMIT_OPTIONS[] = {
 };
 // clang-format on
 
-static_assert(ELEMENTS(DIRECTIVES) == 100 + 1 + 1, "all keywords of chrony.conf, and serverthreads");
+static_assert(ELEMENTS(DIRECTIVES) == 100 + 1, "all keywords of chrony.conf");
 static_assert(ELEMENTS(SOURCE_OPTIONS) == 36 + 1, "all options of its sources");
 static_assert(sizeof(((NetConfig *) NULL)->acquisition_device) == 15 + 1, "bindacqdevice");
 static_assert(sizeof(((ServerConfig *) NULL)->device) == 15 + 1, "binddevice");

@@ -54,6 +54,7 @@ typedef enum DirectiveForm {
     FORM_DRIFTFILE,  /* FILE [interval SECONDS] */
     FORM_ADDRESS,    /* ADDRESS, one for each family */
     FORM_ONLY,       /* one single value is true of us, the others wait for their feature */
+    FORM_LOG,        /* NAME... */
     FORM_INCLUDE,    /* PATTERN */
     FORM_CONFDIR,    /* DIRECTORY... */
     FORM_SOURCEDIR,

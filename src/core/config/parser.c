@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "core/config/directives.h"
+#include "core/config/parse-log.h"
 #include "core/config/parse-server.h"
 #include "core/config/parse-source.h"
 #include "core/config/value.h"
@@ -268,6 +269,7 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
     case FORM_DRIFTFILE: return apply_driftfile(statement, directive, parser->config);
     case FORM_ADDRESS: apply_address(statement, directive, parser->config); return 0;
     case FORM_ONLY: apply_only(statement, directive); return 0;
+    case FORM_LOG: parse_log_statement(statement, directive, &parser->config->log); return 0;
     case FORM_INCLUDE: statement_check_count(statement, 1, 1, directive->arguments); return 0;
     case FORM_CONFDIR:
         statement_check_count(statement, 1, CONFIG_DIRECTORIES_MAX, directive->arguments);

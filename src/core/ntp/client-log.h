@@ -20,6 +20,12 @@
 
 typedef struct ClientLog ClientLog;
 
+/* An answer that a client got. */
+typedef struct ClientExchange {
+    uint64_t receive;  /* its receive timestamp; 0: none */
+    uint64_t transmit; /* when it left, by our clock; odd: as the kernel says, even: as it says itself */
+} ClientExchange;
+
 /* One client. Lent until the next call that may add one. */
 typedef struct ClientRecord {
     IpAddress address; /* IP_UNSPEC: free */
@@ -30,6 +36,8 @@ typedef struct ClientRecord {
     int16_t limited_interval; /* the same, of packets after one that was not answered */
     bool unanswered;          /* the last packet was */
     bool established;         /* seen more than once */
+    uint8_t epoch;            /* in which the exchanges were */
+    ClientExchange exchanges[2];
 } ClientRecord;
 
 #define CLIENT_NO_INTERVAL INT16_MIN
@@ -43,6 +51,13 @@ DEFINE_CLEANUP(ClientLog, client_log_free);
 /* Counts a packet of an address and returns its record, which is made when there is none. */
 ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime now);
 
+/* Which record this is, and the record by that number; NULL: there is none. */
+uint64_t client_log_number(const ClientLog *log, const ClientRecord *record);
+ClientRecord *client_log_record(ClientLog *log, uint64_t number);
+
+/* Answers that are kept for interleaved mode, and how long ago the oldest of them was given, s. */
+uint64_t client_log_exchanges(const ClientLog *log, MonoTime now, double *ret_oldest);
+
 /* Notes whether that packet was answered. */
 void client_log_answered(ClientRecord *record, bool answered);
 
@@ -50,9 +65,6 @@ void client_log_answered(ClientRecord *record, bool answered);
  * limit it would only make more traffic. True suspends the limit for this request; a suspension wears off, so
  * that the limit is tried again. */
 bool client_log_hurries(ClientRecord *record);
-
-/* The record at a place, below client_log_size(); false: there is none. */
-bool client_log_at(const ClientLog *log, uint64_t place, MonoTime now, ClientReport *ret) must_check_;
 
 /* Walks through all records: *position is 0 at first; false at the end. A record that comes or goes meanwhile
  * may be missed. */

@@ -388,30 +388,30 @@ static PacketVerdict judge_sample(Client *client, const ClientContext *context, 
     report->peer_dispersion = m.sample.peer_dispersion;
     report->response_time = m.response_time;
     PacketVerdict verdict = judge_measurement(client, context, &m, packet, &report->tests);
-    if (verdict == PACKET_GOOD) {
+    if (verdict == PACKET_GOOD)
         report->good_received++;
-        *ret = m.sample;
-    }
+    *ret = m.sample;
     return verdict;
 }
 
 /* Is it the answer to our request, by who may give it? Changes nothing but the report. */
 static PacketVerdict judge_answer(Client *client, const ClientContext *context, const ClientInput *input,
-                                  NtpPacket *ret_packet, uint16_t *tests)
+                                  ClientResult *ret)
 {
-    PacketVerdict verdict = judge_frame(client, context, input, ret_packet);
+    PacketVerdict verdict = judge_frame(client, context, input, &ret->packet);
 
     if (verdict != PACKET_GOOD)
         return verdict;
-    verdict = judge_origin(client, ret_packet, tests);
+    ret->tested = true;
+    verdict = judge_origin(client, &ret->packet, &ret->tests);
     if (verdict != PACKET_GOOD)
         return verdict;
-    verdict = judge_mac(context, input, ret_packet, tests);
+    verdict = judge_mac(context, input, &ret->packet, &ret->tests);
     if (verdict != PACKET_GOOD) {
-        client->report.tests = *tests;
+        client->report.tests = ret->tests;
         return verdict;
     }
-    return judge_kind(ret_packet, *tests);
+    return judge_kind(&ret->packet, ret->tests);
 }
 
 static PacketVerdict judge(Client *client, const ClientContext *context, const ClientInput *input,
@@ -419,30 +419,34 @@ static PacketVerdict judge(Client *client, const ClientContext *context, const C
 {
     NtpReport *report = &client->report;
     ExchangeTimes times;
-    uint16_t tests = 0;
-    NtpPacket packet;
+    NtpPacket *packet = &ret->packet;
 
-    PacketVerdict verdict = judge_answer(client, context, input, &packet, &tests);
+    PacketVerdict verdict = judge_answer(client, context, input, ret);
     ret->finished = verdict == PACKET_GOOD || verdict == PACKET_KISS_RATE || verdict == PACKET_KISS_OTHER;
     if (verdict != PACKET_GOOD)
         return verdict;
 
     /* From here on it is the server that speaks, once for each request. */
     client->answered = true;
-    client->last_receive = packet.receive;
-    client->last_transmit = packet.transmit;
-    report->interleaved = interleave_is_answer(&client->interleave, &packet);
-    ret->shift = take_mono_root(client, context, &packet);
-    fill_report(report, context, input, &packet);
-    bool timed = find_times(client, context, input, &packet, ret->shift, &times);
-    verdict = judge_server(context, &packet, report->interleaved, &tests);
-    report->tests = tests;
+    client->last_receive = packet->receive;
+    client->last_transmit = packet->transmit;
+    report->interleaved = interleave_is_answer(&client->interleave, packet);
+    ret->shift = take_mono_root(client, context, packet);
+    fill_report(report, context, input, packet);
+    bool timed = find_times(client, context, input, packet, ret->shift, &times);
+    verdict = judge_server(context, packet, report->interleaved, &ret->tests);
+    report->tests = ret->tests;
     if (verdict != PACKET_GOOD)
         return verdict;
 
     ret->reached = true;
     report->valid_received++;
-    return timed ? judge_sample(client, context, &times, &packet, &ret->sample) : PACKET_DELAY;
+    if (!timed)
+        return PACKET_DELAY;
+    ret->measured = true;
+    verdict = judge_sample(client, context, &times, packet, &ret->sample);
+    ret->tests = report->tests;
+    return verdict;
 }
 
 void client_on_packet(Client *client, const ClientContext *context, const ClientInput *input,

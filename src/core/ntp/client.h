@@ -101,10 +101,14 @@ typedef struct ClientInput {
 
 typedef struct ClientResult {
     PacketVerdict verdict;
-    bool reached;  /* the answer was valid (tests 1 to 7): the source is reachable */
-    bool finished; /* the exchange is over: nothing better can come */
-    int64_t shift; /* ns: what the source said before is to be moved by it, since it has set its clock */
-    Sample sample; /* valid when verdict is PACKET_GOOD */
+    bool reached;   /* the answer was valid (tests 1 to 7): the source is reachable */
+    bool finished;  /* the exchange is over: nothing better can come */
+    int64_t shift;  /* ns: what the source said before is to be moved by it, since it has set its clock */
+    bool tested;    /* it may be an answer of the source: the following two are valid */
+    uint16_t tests; /* TEST_* that it passed */
+    NtpPacket packet;
+    bool measured; /* sample is valid */
+    Sample sample; /* to be used when verdict is PACKET_GOOD */
 } ClientResult;
 
 void client_on_packet(Client *client, const ClientContext *context, const ClientInput *input,

@@ -6,6 +6,10 @@
 #include "core/ntp/server-shard.h"
 
 #include <errno.h>
+#include <math.h>
+
+/* A transmit timestamp that comes so much after the answer is of something else. */
+#define SENT_LATE_MAX NSEC_PER_SEC
 
 struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
@@ -14,8 +18,12 @@ struct ServerShard {
     size_t log_limit;
     uint64_t log_dropped; /* by logs that were there before */
     SipKey log_key;
-    SipKey key;     /* of the random bits */
-    uint64_t drawn; /* random words so far */
+    SipKey key;         /* of the random bits */
+    uint64_t drawn;     /* random words so far */
+    int64_t valid_from; /* of the last snapshot */
+    uint8_t epoch;      /* another one after each step of the clock */
+    bool wants_sent;    /* of the last answer: */
+    ServerSent sent;
     ServerReport report;
 };
 
@@ -76,15 +84,17 @@ static uint64_t draw(ServerShard *shard)
     return siphash_word(&shard->key, shard->drawn++);
 }
 
-/* Whether this client is answered now. */
-static RateVerdict check_rate(ServerShard *shard, const IpAddress *address, MonoTime mono)
+/* Whether this client is answered now. *ret_record: as the log knows it; NULL: there is no log. */
+static RateVerdict check_rate(ServerShard *shard, const IpAddress *address, MonoTime mono,
+                              ClientRecord **ret_record)
 {
     ClientRecord *record;
     RateVerdict verdict = RATE_PASS;
 
+    *ret_record = NULL;
     if (!shard->log)
         return RATE_PASS;
-    record = client_log_hit(shard->log, address, mono);
+    *ret_record = record = client_log_hit(shard->log, address, mono);
     if (shard->limit.enabled) {
         verdict = rate_limit_check(&shard->limit, &record->rate, mono, (uint32_t) draw(shard));
         if (verdict > RATE_LEAK && client_log_hurries(record))
@@ -94,10 +104,43 @@ static RateVerdict check_rate(ServerShard *shard, const IpAddress *address, Mono
     return verdict;
 }
 
+/* What was stamped before a step is on another scale. */
+static uint8_t epoch_of(ServerShard *shard, const ServerSnapshot *snapshot)
+{
+    if (shard->valid_from != snapshot->valid_from) {
+        shard->valid_from = snapshot->valid_from;
+        shard->epoch++;
+    }
+    return shard->epoch;
+}
+
+/* The answer is a good one; makes it interleaved when it can be, and counts it. */
+static void finish_answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
+                          const ServerQuestion *question, ClientRecord *record,
+                          uint8_t answer[static SERVER_ANSWER_SIZE])
+{
+    TimestampOrigin origin = TIMESTAMP_DAEMON;
+
+    if (record) {
+        uint8_t epoch = epoch_of(shard, &batch->snapshot);
+        if (server_interleave(record, question, epoch, answer, &shard->wants_sent, &origin))
+            shard->report.interleaved++;
+        if (shard->wants_sent)
+            shard->sent = (ServerSent) {
+                .record = client_log_number(shard->log, record),
+                .receive = server_interleave_newest(record),
+                .at = request->transmit,
+            };
+    }
+    shard->report.receive_stamps[request->origin]++;
+    shard->report.transmit_stamps[origin]++;
+}
+
 static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
                             MonoTime mono, uint8_t ret[static SERVER_ANSWER_SIZE])
 {
     ServerQuestion question;
+    ClientRecord *record;
     ServerVerdict verdict = server_check(request, &question);
 
     if (verdict != SERVER_ANSWERED)
@@ -105,15 +148,19 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const 
     if (!shard->access || !access_table_allows(shard->access, &request->remote.address))
         return SERVER_DENIED;
 
-    RateVerdict rate = check_rate(shard, &request->remote.address, mono);
+    RateVerdict rate = check_rate(shard, &request->remote.address, mono, &record);
     shard->report.received++;
     if (rate > RATE_LEAK)
         shard->report.dropped++;
     if (rate == RATE_DROP)
         return SERVER_LIMITED;
     verdict = server_answer(batch, request, &question, draw(shard), ret);
-    if (verdict != SERVER_ANSWERED || rate != RATE_KISS)
+    if (verdict != SERVER_ANSWERED)
         return verdict;
+    if (rate != RATE_KISS) {
+        finish_answer(shard, batch, request, &question, record, ret);
+        return SERVER_ANSWERED;
+    }
     server_kiss(ret);
     return SERVER_KISSED;
 }
@@ -122,14 +169,28 @@ ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *bat
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_SIZE])
 {
+    shard->wants_sent = false;
     ServerVerdict verdict = answer(shard, batch, request, mono, ret);
-
     shard->report.verdicts[verdict]++;
-    if (verdict == SERVER_ANSWERED) {
-        shard->report.receive_stamps[request->origin]++;
-        shard->report.transmit_stamps[TIMESTAMP_DAEMON]++;
-    }
     return verdict;
+}
+
+bool server_shard_wants_sent(const ServerShard *shard, ServerSent *ret)
+{
+    if (shard->wants_sent)
+        *ret = shard->sent;
+    return shard->wants_sent;
+}
+
+void server_shard_on_sent(ServerShard *shard, const ServerSnapshot *snapshot, const ServerSent *sent,
+                          RawTime when)
+{
+    ClientRecord *record = shard->log ? client_log_record(shard->log, sent->record) : NULL;
+
+    /* A record that is another client's by now does not have this timestamp. */
+    if (record && record->epoch == epoch_of(shard, snapshot) && when.ns >= sent->at.ns &&
+        when.ns - sent->at.ns < SENT_LATE_MAX)
+        server_interleave_on_sent(record, sent->receive, server_time(snapshot, when));
 }
 
 void server_shard_on_send_failed(ServerShard *shard)
@@ -137,13 +198,28 @@ void server_shard_on_send_failed(ServerShard *shard)
     shard->report.failed++;
 }
 
-void server_shard_report(const ServerShard *shard, ServerReport *report)
+void server_shard_report(const ServerShard *shard, MonoTime now, ServerReport *report)
 {
-    server_report_add(report, &shard->report);
+    double oldest;
+
+    const ServerReport *own = &shard->report;
+
+    report->received += own->received;
+    report->dropped += own->dropped;
+    report->failed += own->failed;
+    report->interleaved += own->interleaved;
     report->log_dropped += shard->log_dropped;
+    for (size_t i = 0; i < ELEMENTS(own->verdicts); i++)
+        report->verdicts[i] += own->verdicts[i];
+    for (size_t i = 0; i < ELEMENTS(own->receive_stamps); i++) {
+        report->receive_stamps[i] += own->receive_stamps[i];
+        report->transmit_stamps[i] += own->transmit_stamps[i];
+    }
     if (shard->log) {
         report->log_dropped += client_log_dropped(shard->log);
         report->clients += client_log_count(shard->log);
+        report->exchanges += client_log_exchanges(shard->log, now, &oldest);
+        report->exchanges_span = fmax(report->exchanges_span, oldest);
     }
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/ntp/access.h"
 #include "core/ntp/client-log.h"
-#include "core/ntp/server.h"
+#include "core/ntp/server-interleave.h"
 
 typedef struct ServerShard ServerShard;
 
@@ -37,11 +37,19 @@ ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *bat
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_SIZE]);
 
+/* Whether the kernel's transmit timestamp of the answer that was just given would be of use, and what to tell
+ * with it then. */
+bool server_shard_wants_sent(const ServerShard *shard, ServerSent *ret);
+
+/* That answer left at this instant, as the kernel says; snapshot: what our time is about then. */
+void server_shard_on_sent(ServerShard *shard, const ServerSnapshot *snapshot, const ServerSent *sent,
+                          RawTime when);
+
 /* The network did not take an answer. */
 void server_shard_on_send_failed(ServerShard *shard);
 
 /* Adds this shard's counters to a report that begins with zeros. */
-void server_shard_report(const ServerShard *shard, ServerReport *report);
+void server_shard_report(const ServerShard *shard, MonoTime now, ServerReport *report);
 
 /* NULL: there is none. */
 ClientLog *server_shard_log(ServerShard *shard);

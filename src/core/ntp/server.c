@@ -102,17 +102,20 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
         if (verdict != SERVER_ANSWERED)
             return verdict;
     }
-    ByteReader reader = byte_reader(bytes + AT_TRANSMIT, sizeof(uint64_t));
+    ByteReader reader = byte_reader(bytes + AT_ORIGIN, 3 * sizeof(uint64_t));
+    uint64_t origin = byte_reader_u64(&reader), receive = byte_reader_u64(&reader);
     *ret = (ServerQuestion) {
         .version = version,
         .mode = mode,
         .poll = (int8_t) bytes[AT_POLL],
+        .origin = origin,
+        .receive = receive,
         .transmit = byte_reader_u64(&reader),
     };
     return SERVER_ANSWERED;
 }
 
-static uint64_t served_time(const ServerSnapshot *snapshot, RawTime raw)
+uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw)
 {
     int64_t slewed = (int64_t) llrint((double) (raw.ns - snapshot->base) * snapshot->correction_rate);
 
@@ -123,8 +126,8 @@ static uint64_t served_time(const ServerSnapshot *snapshot, RawTime raw)
 static void stamp(const ServerBatch *batch, const ServerRequest *request, const ServerQuestion *question,
                   uint64_t random, uint64_t *ret_receive, uint64_t *ret_transmit)
 {
-    uint64_t receive = served_time(&batch->snapshot, request->received);
-    uint64_t transmit = served_time(&batch->snapshot, request->transmit);
+    uint64_t receive = server_time(&batch->snapshot, request->received);
+    uint64_t transmit = server_time(&batch->snapshot, request->transmit);
 
     receive = ((receive & ~batch->fuzz_mask) | (random >> 32 & batch->fuzz_mask)) | 1;
     transmit = ((transmit & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);

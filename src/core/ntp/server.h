@@ -55,7 +55,8 @@ typedef struct ServerRequest {
 typedef struct ServerQuestion {
     uint8_t version, mode; /* of the answer */
     int8_t poll;
-    uint64_t transmit; /* NtpTime of the client, to be repeated */
+    uint64_t origin, receive; /* NtpTime, as the client has them */
+    uint64_t transmit;        /* NtpTime of the client, to be repeated */
 } ServerQuestion;
 
 /* Whether it is a request that may be answered: SERVER_ANSWERED with *ret, or why not. Cheap, without state.
@@ -66,6 +67,9 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret);
 ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *request,
                             const ServerQuestion *question, uint64_t random,
                             uint8_t ret[static SERVER_ANSWER_SIZE]);
+
+/* The time that is told for an instant (NtpTime). */
+uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw);
 
 /* Makes a kiss-o'-death RATE of an answer. */
 void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE]);

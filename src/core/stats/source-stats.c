@@ -392,6 +392,7 @@ void source_stats_report(const SourceStats *stats, SourceStatsReport *ret)
     *ret = (SourceStatsReport) {
         .samples = (uint32_t) (stats->count - start),
         .runs = stats->regressed ? stats->line.runs : 0,
+        .discarded = (uint32_t) start,
         .span = stats->count > 0
                     ? local_diff(stats->samples[stats->count - 1].time, stats->samples[start].time)
                     : 0,

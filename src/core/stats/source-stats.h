@@ -56,6 +56,7 @@ bool source_stats_estimate(const SourceStats *stats, LocalTime at, Estimate *ret
 /* The regression over the samples that are kept, for people. */
 typedef struct SourceStatsReport {
     uint32_t samples, runs;
+    uint32_t discarded;        /* older samples that the line does not describe */
     double span;               /* s */
     double frequency, skew;    /* as Estimate */
     double standard_deviation; /* s, of the residuals */
