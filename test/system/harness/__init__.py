@@ -8,9 +8,10 @@ from .world import DAEMONS, ROOT, Failed, Process, nobody, program, run, soon
 from .bus import Bus
 from .network import Network, Server
 from .daemon import Daemon
+from .others import Chronyd, Ntpd
 from .machine import Machine
 
 __all__ = [
     "DAEMONS", "ROOT", "Failed", "Process", "world", "nobody", "program", "run", "soon",
-    "Bus", "Network", "Server", "Daemon", "Machine",
+    "Bus", "Network", "Server", "Daemon", "Chronyd", "Ntpd", "Machine",
 ]

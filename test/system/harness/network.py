@@ -61,13 +61,20 @@ def liar_teacher(address):
     return "127.66.0." + address.split(".")[-1]
 
 
+def give_addresses(number, interface, netns=None):
+    """192.0.2.N and 2001:db8::N for an interface, of this side without netns."""
+    where = ["-n", netns] if netns else []
+    run("ip", *where, "addr", "add", f"192.0.2.{number}/24", "dev", interface)
+    run("ip", *where, "-6", "addr", "add", f"2001:db8::{number}/64", "dev", interface, "nodad")
+
+
 class Network:
     """Servers live in the namespace "servers", at 192.0.2.11 and on, as seen from this one at 192.0.2.1."""
 
     netns = "servers"
 
     def __init__(self):
-        self.servers = []
+        self.servers, self.hosts = [], []
         run("ip", "netns", "add", self.netns)
         self.inside("ip", "link", "set", "lo", "up")
         self.inside("ip", "link", "add", "bridge0", "type", "bridge")
@@ -87,11 +94,22 @@ class Network:
         """A new server, at the next address; ready when this returns."""
         number = 11 + len(self.servers)
         address = f"192.0.2.{number}"
-        self.inside("ip", "addr", "add", f"{address}/24", "dev", "bridge0")
-        self.inside("ip", "-6", "addr", "add", f"2001:db8::{number}/64", "dev", "bridge0", "nodad")
+        give_addresses(number, "bridge0", self.netns)
         server = Server(address, self.netns, stratum, offset, lines)
         self.servers.append(server)
         return server
+
+    def host(self, name, *numbers):
+        """A namespace of that name on the same bridge, at 192.0.2.N and 2001:db8::N for each of the numbers."""
+        run("ip", "netns", "add", name)
+        self.hosts.append(name)
+        self.inside("ip", "link", "add", f"to-{name}", "type", "veth", "peer", "name", "host0", "netns", name)
+        self.inside("ip", "link", "set", f"to-{name}", "master", "bridge0", "up")
+        for number in numbers:
+            give_addresses(number, "host0", name)
+        for link in ("lo", "host0"):
+            run("ip", "-n", name, "link", "set", link, "up")
+        return name
 
     def port(self, number):
         """What Machine() needs to be on this network, at 192.0.2.100 + number."""
@@ -113,4 +131,5 @@ class Network:
         for server in self.servers:
             server.stop()
         run("ip", "link", "del", "client0")
-        run("ip", "netns", "del", self.netns)
+        for name in (self.netns, *self.hosts):
+            run("ip", "netns", "del", name)
