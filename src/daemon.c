@@ -280,6 +280,7 @@ static int new_server(Daemon *daemon)
         .event = daemon->event,
         .journal = daemon->journal,
         .family = daemon->options->family,
+        .authenticator = key_ring_authenticator(daemon->keys),
         .snapshot = serve_snapshot,
         .userdata = daemon,
     };

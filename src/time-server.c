@@ -282,7 +282,7 @@ int time_server_configure(TimeServer *server, const Config *config)
 
 static int connect_parts(TimeServer *server)
 {
-    ServerShardSetup shard = {0};
+    ServerShardSetup shard = {.authenticator = server->setup.authenticator};
     int r;
 
     memcpy(shard.secret, server->setup.secret, sizeof shard.secret);

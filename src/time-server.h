@@ -19,6 +19,7 @@ typedef struct TimeServerSetup {
     Journal *journal;
     IpFamily family; /* the only one that is used; IP_UNSPEC: both */
     uint8_t secret[2 * SIPHASH_KEY_SIZE];
+    Authenticator authenticator;                                    /* must stay as long as the server */
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret); /* what our time is */
     void *userdata;
 } TimeServerSetup;

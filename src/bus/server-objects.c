@@ -155,6 +155,7 @@ const sd_bus_vtable server_vtable[] = {
     P("LogsClients", "b", NULL, logs_clients),
     P("Received", "t", NULL, report.received),
     P("Dropped", "t", NULL, report.dropped),
+    P("Authenticated", "t", NULL, report.authenticated),
     P("SendFailures", "t", NULL, report.failed),
     P("Verdicts", "a{st}", get_verdicts, report.verdicts),
     P("Clients", "t", NULL, report.clients),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 /* `serverstats` and `clients`. What this daemon does not serve (chrony's commands, key establishment,
- * interleaved and authenticated packets) is counted as what it is: none. */
+ * interleaved packets) is counted as what it is: none. */
 
 #include <inttypes.h>
 
@@ -32,6 +32,7 @@ typedef struct Statistics {
 static const Field statistics_fields[] = {
     {"Received", FIELD_COUNTER, offsetof(Statistics, received)},
     {"Dropped", FIELD_COUNTER, offsetof(Statistics, dropped)},
+    {"Authenticated", FIELD_COUNTER, offsetof(Statistics, authenticated)},
     {"ClientsDropped", FIELD_COUNTER, offsetof(Statistics, log_dropped)},
     {"Interleaved", FIELD_COUNTER, offsetof(Statistics, interleaved)},
     {"TimestampsHeld", FIELD_COUNTER, offsetof(Statistics, timestamps_held)},

@@ -44,7 +44,7 @@ struct RequestBatch {
     struct iovec request_io[REQUEST_BATCH_MAX], answer_io[REQUEST_BATCH_MAX];
     Source from[REQUEST_BATCH_MAX];
     Control control[REQUEST_BATCH_MAX];
-    uint8_t answer_bytes[REQUEST_BATCH_MAX][SERVER_ANSWER_SIZE];
+    uint8_t answer_bytes[REQUEST_BATCH_MAX][SERVER_ANSWER_MAX];
     uint8_t request_bytes[REQUEST_BATCH_MAX][REQUEST_MAX];
 };
 
@@ -206,7 +206,8 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, si
         return false;
     size_t control = turn_control(message, &request);
     ServerVerdict verdict =
-        server_shard_on_request(batch->shard, told, &request, now.mono, batch->answer_bytes[place]);
+        server_shard_on_request(batch->shard, told, &request, now.mono, batch->answer_bytes[place],
+                                &batch->answer_io[place].iov_len);
     if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
         return false;
     struct msghdr *answer = &batch->answers[place].msg_hdr;

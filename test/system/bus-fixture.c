@@ -191,6 +191,7 @@ static void on_server(void *userdata, ServerReport *ret)
                            .logs_clients = true,
                            .received = UINT64_C(1) << 40,
                            .dropped = 2,
+                           .authenticated = 12,
                            .log_dropped = 3,
                            .interleaved = 4,
                            .exchanges = 5,

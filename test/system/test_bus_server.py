@@ -30,7 +30,7 @@ def test_counters(bus, fixture):
     del fixture
     assert bus.get("Server", "Received") == 1 << 40
     assert bus.get("Server", "Verdicts")["answered"] == 5
-    assert run("timectl", "-c", "serverstats").stdout == f"{1 << 40},2,0,0,3,0,0,0,4,5,13,6,9,7,10,8,11\n"
+    assert run("timectl", "-c", "serverstats").stdout == f"{1 << 40},2,0,0,3,0,0,12,4,5,13,6,9,7,10,8,11\n"
 
 
 def test_pages_of_clients(bus, fixture):

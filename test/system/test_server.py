@@ -14,6 +14,17 @@ from harness.world import STATE, Failed
 SECOND = "192.0.2.2"
 LINES = ["allow 192.0.2.0/24", "allow 2001:db8::/64", "deny 192.0.2.66", "local stratum 5"]
 
+KEYS = {1: "MD5 ASCII:password", 2: "SHA1 HEX:" + 40 * "5", 3: "SHA256 HEX:" + 64 * "a", 4: "SHA512 HEX:" + 64 * "b",
+        5: "AES128 HEX:" + 32 * "c", 6: "AES256 HEX:" + 64 * "d"}
+
+
+def key_file():
+    path = STATE / "server.keys"
+    path.write_text("".join(f"{number} {key}\n" for number, key in KEYS.items()))
+    path.chmod(0o600)
+    return path
+
+
 # Sends one packet from an address and prints what came back, and from where. Silence is "{}".
 ASK = """
 import json, socket, struct, sys
@@ -41,7 +52,7 @@ def time_server(bus, empty_network):
     for number in (20, 66):
         empty_network.inside("ip", "addr", "add", f"192.0.2.{number}/24", "dev", "bridge0")
     empty_network.inside("ip", "-6", "addr", "add", "2001:db8::20/64", "dev", "bridge0", "nodad")
-    daemon = Daemon(*LINES, bus=bus, user=None)
+    daemon = Daemon(*LINES, f"keyfile {key_file()}", bus=bus, user=None)
     soon(lambda: bus.get("Server", "Listening"))
     yield daemon
     daemon.stop()
@@ -96,6 +107,37 @@ def test_chronyd_synchronises(server, address):
         data = client.ask("-c", "ntpdata")[0].split(",")
         assert data[26:30] == ["No", "No", "Kernel", "Kernel"]
         assert set("".join(data[23:26])) == {"1"}  # every test of the NTP specification and of chrony
+    finally:
+        client.stop()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_keys(server, bus, key, version):
+    """chronyd that wants signed answers gets them, whatever the type of the key."""
+    del server
+    client = Chronyd(f"signed-{key}-{version}", f"keyfile {key_file()}", "port 0",
+                     f"server {CLIENT} iburst minpoll 0 maxpoll 0 key {key} version {version}")
+    before = bus.get("Server", "Authenticated")
+    try:
+        soon(lambda: client.ask("-c", "-n", "tracking")[0].split(",")[2] == "6", what="signed answers")
+        assert client.ask("-c", "ntpdata")[0].split(",")[27] == "Yes"
+        assert bus.get("Server", "Authenticated") > before
+    finally:
+        client.stop()
+
+
+def test_wrong_key(server, empty_network):
+    """Who signs with a key that we do not have gets silence."""
+    del server, empty_network
+    wrong = STATE / "wrong.keys"
+    wrong.write_text("1 MD5 ASCII:anotherone\n77 MD5 ASCII:unknown\n")
+    client = Chronyd("wrong-key", f"keyfile {wrong}", "port 0", *(f"server {address} iburst minpoll 0 maxpoll 0 key {key}"
+                                                                  for address, key in ((CLIENT, 1), (SECOND, 77))))
+    try:
+        sent = lambda: [int(line.split(",")[30]) for line in client.ask("-c", "ntpdata")]
+        soon(lambda: min(sent()) >= 4, what="four requests each")
+        assert [line.split(",")[31] for line in client.ask("-c", "ntpdata")] == ["0", "0"]
     finally:
         client.stop()
 
@@ -261,7 +303,7 @@ def test_reload(server, ask, bus):
         with pytest.raises(Failed):
             reload_with("allow nonsense/8", "port 123")
     finally:
-        reload_with(*LINES)
+        reload_with(*LINES, f"keyfile {key_file()}")
     assert listening() == wide and ask()["stratum"] == 5
 
 

@@ -62,7 +62,8 @@ static ServerVerdict check(const Request *request)
     ServerRequest handed = received(request);
     ServerQuestion question;
 
-    return server_check(&handed, &question);
+    ServerVerdict verdict = server_check(&handed, &question);
+    return verdict == SERVER_ANSWERED && question.has_mac ? SERVER_UNAUTHENTICATED : verdict;
 }
 
 static NtpPacket answer_with(const ServerSnapshot *snapshot, const Request *request, int8_t min_poll)
@@ -322,8 +323,33 @@ typedef struct World {
     ServerShard *shard;
     AccessTable *access;
     ServerBatch batch;
-    uint8_t answer[SERVER_ANSWER_SIZE];
+    uint8_t answer[SERVER_ANSWER_MAX];
+    size_t length;
 } World;
+
+/* Key 5 has a toy digest of 20 bytes, key 6 one of 64: the sum of the bytes, counting upwards. */
+static bool find_key(void *userdata, uint32_t key, KeyInfo *ret)
+{
+    (void) userdata;
+    (void) ret;
+    return key == 5 || key == 6;
+}
+
+static size_t sign(void *userdata, uint32_t key, const uint8_t *bytes, size_t length,
+                   uint8_t ret[static NTP_DIGEST_MAX])
+{
+    size_t digest = key == 5 ? 20 : key == 6 ? 64 : 0;
+    uint8_t sum = (uint8_t) key;
+
+    (void) userdata;
+    for (size_t i = 0; i < length; i++)
+        sum = (uint8_t) (sum + bytes[i]);
+    for (size_t i = 0; i < digest; i++)
+        ret[i] = (uint8_t) (sum + i);
+    return digest;
+}
+
+static const Authenticator keys = {.find = find_key, .sign = sign};
 
 static World world_new(const RateLimitConfig *limit, size_t log_limit)
 {
@@ -331,7 +357,10 @@ static World world_new(const RateLimitConfig *limit, size_t log_limit)
         {.network = {.family = IP_V4, .bytes = {192, 0, 2}}, .prefix = 24, .allow = true},
         {.network = {.family = IP_V4, .bytes = {192, 0, 2, 13}}, .prefix = 32, .allow = false},
     };
-    ServerShardSetup setup = {.limit = *limit, .log_limit = log_limit, .secret = "not a secret"};
+    ServerShardSetup setup = {.limit = *limit,
+                              .authenticator = {.find = find_key, .sign = sign},
+                              .log_limit = log_limit,
+                              .secret = "not a secret"};
     World world = {0};
 
     assert_int_equal(server_shard_new(&setup, &world.shard), 0);
@@ -353,7 +382,8 @@ static ServerVerdict ask(World *world, const Request *request, uint8_t host, dou
 
     handed.remote.address.bytes[3] = host;
     return server_shard_on_request(world->shard, &world->batch, &handed,
-                                   (MonoTime) {NSEC_PER_SEC + ns_from_seconds(seconds)}, world->answer);
+                                   (MonoTime) {NSEC_PER_SEC + ns_from_seconds(seconds)}, world->answer,
+                                   &world->length);
 }
 
 static void test_access(void **state)
@@ -379,6 +409,60 @@ static void test_access(void **state)
     assert_int_equal(report.transmit_stamps[TIMESTAMP_DAEMON], 1);
 }
 
+/* Threats 23 and 26: signed requests get signed answers that are no longer; wrong ones get nothing. */
+static void test_keys(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t version;
+        uint32_t key;
+        size_t spoilt; /* byte of the request that is changed after signing; 0: none */
+        size_t length; /* of the answer; 0: silence */
+    } rows[] = {
+        {"version 4", 4, 5, 0, 72},
+        {"version 4, a digest that is cut", 4, 6, 0, 72},
+        {"version 3", 3, 5, 0, 72},
+        {"version 3, a long digest", 3, 6, 0, 116},
+        {"another header than was signed", 4, 5, 40, 0},
+        {"another digest", 4, 5, 71, 0},
+        {"another key", 4, 5, 51, 0},
+        {"version 1", 1, 5, 0, 72},
+    };
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+    ServerReport report = {0};
+    uint64_t good = 0;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Request request = request_of(rows[i].version, 3, 6);
+        NtpPacket answer;
+        uint32_t key;
+        request.length = authenticator_append(&keys, rows[i].key, rows[i].version, request.bytes, 48,
+                                              sizeof(request.bytes));
+        assert_true(request.length >= rows[i].length);
+        request.bytes[rows[i].spoilt] ^= rows[i].spoilt > 0 ? 1 : 0;
+        ServerVerdict verdict = ask(&world, &request, 1, 0);
+        if (verdict != (rows[i].length > 0 ? SERVER_ANSWERED : SERVER_UNAUTHENTICATED))
+            fail_msg("%s: %s", rows[i].name, server_verdict_name(verdict));
+        if (rows[i].length == 0)
+            continue;
+        good++;
+        assert_int_equal(world.length, rows[i].length);
+        assert_true(ntp_packet_parse(world.answer, world.length, &answer));
+        assert_int_equal(authenticator_check(&keys, world.answer, world.length, &answer, &key), MAC_GOOD);
+        assert_int_equal(key, rows[i].key);
+    }
+    Request nak = request_of(4, 3, 6);
+    nak.length = 52;
+    assert_int_equal(ask(&world, &nak, 1, 0), SERVER_UNAUTHENTICATED);
+    Request plain = request_of(4, 3, 6);
+    assert_int_equal(ask(&world, &plain, 1, 0), SERVER_ANSWERED);
+    assert_int_equal(world.length, 48);
+    server_shard_report(world.shard, (MonoTime) {0}, &report);
+    assert_int_equal(report.authenticated, good);
+}
+
 static void test_limits(void **state)
 {
     const RateLimitConfig limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2, .kod = 1};
@@ -397,7 +481,7 @@ static void test_limits(void **state)
             assert_int_equal(verdict, SERVER_ANSWERED);
         if (verdict != SERVER_KISSED)
             continue;
-        assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &kiss));
+        assert_true(ntp_packet_parse(world.answer, world.length, &kiss));
         assert_int_equal(kiss.stratum, 0);
         assert_int_equal(kiss.leap, LEAP_UNSYNCHRONIZED);
         assert_int_equal(kiss.reference_id, NTP_KISS_RATE);
@@ -449,7 +533,7 @@ static NtpPacket ask_times(World *world, uint8_t host, uint64_t origin, uint64_t
 
     put_times(&request, origin, receive, transmit);
     assert_int_equal(ask(world, &request, host, 0), SERVER_ANSWERED);
-    assert_true(ntp_packet_parse(world->answer, sizeof(world->answer), &answer));
+    assert_true(ntp_packet_parse(world->answer, world->length, &answer));
     assert_true(answer.receive.value & 1);
     return answer;
 }
@@ -574,12 +658,12 @@ static void test_interleaved_forgets(void **state)
     Request request = request_of(3, 3, 6);
     put_times(&request, fourth.receive.value, 501, 500);
     assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
-    assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &first));
+    assert_true(ntp_packet_parse(world.answer, world.length, &first));
     assert_true(first.origin.value == 500);
     request = request_of(4, 1, 6); /* a symmetric one */
     put_times(&request, first.receive.value, 601, 600);
     assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
-    assert_true(ntp_packet_parse(world.answer, sizeof(world.answer), &first));
+    assert_true(ntp_packet_parse(world.answer, world.length, &first));
     assert_true(first.origin.value == 600);
 }
 
@@ -620,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_unsynchronized),
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_access),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_innocent_client),
         cmocka_unit_test(test_interleaved),

@@ -15,17 +15,18 @@ typedef enum ServerVerdict {
     SERVER_MALFORMED,       /* silence: too short, bad extension field, trailing rubbish */
     SERVER_BAD_VERSION,     /* silence: not 1 to 4 */
     SERVER_BAD_MODE,        /* silence: not a request */
-    SERVER_UNAUTHENTICATED, /* silence: it has a MAC, and we have no such key */
+    SERVER_UNAUTHENTICATED, /* silence: its MAC is not right, or we have no such key */
     SERVER_LATE,            /* silence: it waited too long for us, or the clock was stepped meanwhile */
     SERVER_VERDICT_COUNT,
 } ServerVerdict;
 
 /* Counters since the daemon started. */
 typedef struct ServerReport {
-    bool listening;    /* a socket is open */
-    bool logs_clients; /* the log of clients is kept */
-    uint64_t received; /* well-formed requests of allowed clients */
-    uint64_t dropped;  /* of those, not answered or kissed because of ratelimit */
+    bool listening;         /* a socket is open */
+    bool logs_clients;      /* the log of clients is kept */
+    uint64_t received;      /* well-formed requests of allowed clients */
+    uint64_t authenticated; /* of those, with a MAC of one of our keys */
+    uint64_t dropped;       /* of those, not answered or kissed because of ratelimit */
     uint64_t verdicts[SERVER_VERDICT_COUNT];
     uint64_t log_dropped;       /* records of clients that had to make room */
     uint64_t clients;           /* records that are held now */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* What a request has to pass, in this order: form, access, limit; see server-shard.h. The cheapest comes
+/* What a request has to pass, in this order: form, access, limit, MAC; see server-shard.h. The cheapest comes
  * first, and a client is not noted before it is allowed. */
 
 #include "core/ntp/server-shard.h"
@@ -14,6 +14,7 @@
 struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
     RateLimitConfig limit;
+    Authenticator authenticator;
     ClientLog *log; /* owned; NULL: none */
     size_t log_limit;
     uint64_t log_dropped; /* by logs that were there before */
@@ -33,6 +34,7 @@ int server_shard_new(const ServerShardSetup *setup, ServerShard **ret)
 
     if (!shard)
         return -ENOMEM;
+    shard->authenticator = setup->authenticator;
     shard->log_key = siphash_key(setup->secret);
     shard->key = siphash_key(setup->secret + SIPHASH_KEY_SIZE);
     int r = server_shard_configure(shard, &setup->limit, setup->log_limit);
@@ -136,11 +138,40 @@ static void finish_answer(ServerShard *shard, const ServerBatch *batch, const Se
     shard->report.transmit_stamps[origin]++;
 }
 
+/* The key that a request was signed with; 0: its MAC is not right. Any of our keys will do: who may ask is
+ * the business of access, and the key says only that the answer is ours. */
+static uint32_t check_mac(const ServerShard *shard, const ServerRequest *request)
+{
+    NtpPacket packet;
+    uint32_t key;
+
+    if (!ntp_packet_parse(request->bytes, request->length, &packet) ||
+        authenticator_check(&shard->authenticator, request->bytes, request->length, &packet, &key) !=
+            MAC_GOOD)
+        return 0;
+    return key;
+}
+
+/* Signs an answer with the key of its request. False: the key was taken away meanwhile. */
+static bool sign_answer(ServerShard *shard, uint32_t key, uint8_t version,
+                        uint8_t ret[static SERVER_ANSWER_MAX], size_t *length)
+{
+    size_t signed_length =
+        authenticator_append(&shard->authenticator, key, version, ret, *length, SERVER_ANSWER_MAX);
+
+    if (signed_length == 0)
+        return false;
+    *length = signed_length;
+    shard->report.authenticated++;
+    return true;
+}
+
 static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
-                            MonoTime mono, uint8_t ret[static SERVER_ANSWER_SIZE])
+                            MonoTime mono, uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length)
 {
     ServerQuestion question;
     ClientRecord *record;
+    uint32_t key = 0;
     ServerVerdict verdict = server_check(request, &question);
 
     if (verdict != SERVER_ANSWERED)
@@ -154,23 +185,31 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const 
         shard->report.dropped++;
     if (rate == RATE_DROP)
         return SERVER_LIMITED;
+    if (question.has_mac && (key = check_mac(shard, request)) == 0)
+        return SERVER_UNAUTHENTICATED;
     verdict = server_answer(batch, request, &question, draw(shard), ret);
     if (verdict != SERVER_ANSWERED)
         return verdict;
-    if (rate != RATE_KISS) {
+    if (rate == RATE_KISS) {
+        server_kiss(ret);
+        verdict = SERVER_KISSED;
+    } else {
         finish_answer(shard, batch, request, &question, record, ret);
-        return SERVER_ANSWERED;
     }
-    server_kiss(ret);
-    return SERVER_KISSED;
+    *ret_length = SERVER_ANSWER_SIZE;
+    if (key != 0 && !sign_answer(shard, key, question.version, ret, ret_length)) {
+        shard->wants_sent = false;
+        return SERVER_UNAUTHENTICATED;
+    }
+    return verdict;
 }
 
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
                                       const ServerRequest *request, MonoTime mono,
-                                      uint8_t ret[static SERVER_ANSWER_SIZE])
+                                      uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length)
 {
     shard->wants_sent = false;
-    ServerVerdict verdict = answer(shard, batch, request, mono, ret);
+    ServerVerdict verdict = answer(shard, batch, request, mono, ret, ret_length);
     shard->report.verdicts[verdict]++;
     return verdict;
 }
@@ -208,6 +247,7 @@ void server_shard_report(const ServerShard *shard, MonoTime now, ServerReport *r
     report->dropped += own->dropped;
     report->failed += own->failed;
     report->interleaved += own->interleaved;
+    report->authenticated += own->authenticated;
     report->log_dropped += shard->log_dropped;
     for (size_t i = 0; i < ELEMENTS(own->verdicts); i++)
         report->verdicts[i] += own->verdicts[i];

@@ -7,13 +7,18 @@
  * locked; nothing allocates or calls the system. */
 
 #include "core/ntp/access.h"
+#include "core/ntp/authenticator.h"
 #include "core/ntp/client-log.h"
 #include "core/ntp/server-interleave.h"
 
 typedef struct ServerShard ServerShard;
 
+/* An answer with the longest MAC. */
+#define SERVER_ANSWER_MAX (SERVER_ANSWER_SIZE + NTP_MAC_MAX)
+
 typedef struct ServerShardSetup {
     RateLimitConfig limit;
+    Authenticator authenticator;          /* who has the keys; without functions: nobody */
     size_t log_limit;                     /* bytes for the log of clients; 0: no log, and no limit of rates */
     uint8_t secret[2 * SIPHASH_KEY_SIZE]; /* unpredictable: order of the log, random bits of answers */
 } ServerShardSetup;
@@ -31,11 +36,11 @@ void server_shard_set_access(ServerShard *shard, const AccessTable *access);
 /* What answers tell of the shortest poll, see ServerBatch. */
 int8_t server_shard_min_poll(const ServerShard *shard);
 
-/* Decides about a request. SERVER_ANSWERED and SERVER_KISSED: `ret` is to be sent to where it came from;
- * anything else: nothing is. mono: the present. */
+/* Decides about a request. SERVER_ANSWERED and SERVER_KISSED: *ret_length bytes of `ret` are to be sent to
+ * where it came from, not more than it had; anything else: nothing is. mono: the present. */
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
                                       const ServerRequest *request, MonoTime mono,
-                                      uint8_t ret[static SERVER_ANSWER_SIZE]);
+                                      uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length);
 
 /* Whether the kernel's transmit timestamp of the answer that was just given would be of use, and what to tell
  * with it then. */

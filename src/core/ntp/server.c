@@ -75,15 +75,6 @@ static uint8_t answering_mode(uint8_t version, uint8_t mode, uint16_t port)
     return MODE_NONE;
 }
 
-static ServerVerdict check_tail(const ServerRequest *request)
-{
-    NtpPacket packet;
-
-    if (!ntp_packet_parse(request->bytes, request->length, &packet))
-        return SERVER_MALFORMED;
-    return packet.mac_length > 0 ? SERVER_UNAUTHENTICATED : SERVER_ANSWERED;
-}
-
 ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
 {
     const uint8_t *bytes = request->bytes;
@@ -97,11 +88,9 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
     /* Port 0 cannot be answered to. */
     if (mode == MODE_NONE || request->remote.port == 0)
         return SERVER_BAD_MODE;
-    if (request->length > NTP_HEADER_SIZE) {
-        ServerVerdict verdict = check_tail(request);
-        if (verdict != SERVER_ANSWERED)
-            return verdict;
-    }
+    NtpPacket packet = {0};
+    if (request->length > NTP_HEADER_SIZE && !ntp_packet_parse(bytes, request->length, &packet))
+        return SERVER_MALFORMED;
     ByteReader reader = byte_reader(bytes + AT_ORIGIN, 3 * sizeof(uint64_t));
     uint64_t origin = byte_reader_u64(&reader), receive = byte_reader_u64(&reader);
     *ret = (ServerQuestion) {
@@ -111,6 +100,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
         .origin = origin,
         .receive = receive,
         .transmit = byte_reader_u64(&reader),
+        .has_mac = packet.mac_length > 0,
     };
     return SERVER_ANSWERED;
 }
