@@ -207,13 +207,14 @@ void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddre
 
 void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now now)
 {
-    (void) error;
     engine_enter(engine, now);
     Source *source = source_of_exchange(engine, exchange);
     if (!source || source->client.exchange.value != exchange.value || engine->ended)
         return;
     source_exchange_due(engine, source);
-    if (source->config.auto_offline && source->online)
+    /* A server that was started again refuses for a moment, too; only a request that could not leave says
+     * that there is no way. */
+    if (error != ECONNREFUSED && source->config.auto_offline && source->online)
         engine_set_online(engine, source, false);
 }
 

@@ -76,7 +76,8 @@ void engine_on_packet(Engine *engine, const Incoming *packet, Now now);
 
 /* A request went out; may come again for the same exchange with a better timestamp, also after the answer. */
 void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddress local, Now now);
-/* It could not be sent, or the network said that nobody listens there (ICMP): error is a positive errno. */
+/* It could not be sent: error is a positive errno. ECONNREFUSED: it was sent, and the network said (ICMP)
+ * that nobody listens there; anybody may forge that. */
 void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now now);
 
 /* Answer to ACTION_RESOLVE; count 0: not found (yet). */

@@ -201,7 +201,8 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
         if (r == -EAGAIN || r == -EINTR)
             break;
         if (r < 0) {
-            exchanges->handlers->on_failed(exchanges->userdata, id, -r);
+            /* Word of the network (ICMP), which anybody may forge who guesses the port. */
+            exchanges->handlers->on_failed(exchanges->userdata, id, ECONNREFUSED);
             break;
         }
         Incoming incoming = {.exchange = id,

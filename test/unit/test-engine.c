@@ -4,6 +4,7 @@
  * know the time, a path with a constant delay. Nothing is random; what jitter does is the simulator's
  * business. */
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ typedef struct World {
     Action last_action[ACTION_KIND_COUNT];
     uint64_t random;
     int64_t stamp_error_ns; /* by which the kernel's receive timestamps are wrong */
+    int send_error;         /* with which every request fails; 0: none does */
 } World;
 
 static void fill_random(void *userdata, void *buffer, size_t size)
@@ -139,6 +141,10 @@ static void carry_out(World *world, const Action *action)
     world->last_action[action->kind] = *action;
     switch (action->kind) {
     case ACTION_SEND:
+        if (world->send_error != 0) {
+            engine_on_send_failed(world->engine, action->send.exchange, world->send_error, now_of(world));
+            break;
+        }
         engine_on_sent(world->engine, action->send.exchange, sent, (IpAddress) {0}, now_of(world));
         server = server_at(world, &action->send.remote.address);
         if (!server)
@@ -951,6 +957,26 @@ static void test_burst_offline(void **state)
     world_free(world);
 }
 
+static void test_auto_offline(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(four_names, 1);
+
+    (void) state;
+    config->sources[0].auto_offline = true;
+    add_servers(world, 1);
+    start(world, config);
+    /* A server that refuses, or somebody who says so in its name. */
+    world->send_error = ECONNREFUSED;
+    run(world, 100);
+    assert_true(report_of(world, 0).online);
+    world->send_error = ENETUNREACH;
+    run(world, 100);
+    assert_false(report_of(world, 0).online);
+    assert_int_equal(world->events[EVENT_SOURCE_OFFLINE], 1);
+    world_free(world);
+}
+
 static void test_make_step(void **state)
 {
     World *world = world_new(2, 0);
@@ -1024,6 +1050,7 @@ int main(void)
         cmocka_unit_test(test_late_source),
         cmocka_unit_test(test_start_beside_a_slow_source),
         cmocka_unit_test(test_burst_offline),
+        cmocka_unit_test(test_auto_offline),
         cmocka_unit_test(test_make_step),
         cmocka_unit_test(test_wakeups),
     };
