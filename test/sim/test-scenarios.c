@@ -156,6 +156,31 @@ static void test_presend(void **state)
     }
 }
 
+/* One of two packets, on each way, and some that come after the next request has left: three of four answers
+ * are missing. */
+static void test_half_is_lost(void **state)
+{
+    static const SimPath path = {
+        .delay = 10e-3, .jitter = 1e-3, .loss = 0.5, .heavy_chance = 0.1, .heavy = 2};
+
+    (void) state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        const SimServer losing = {.there = path, .back = path};
+        cleanup_(sim_freep) Sim *sim = build(seed, &usual, &losing, 4);
+
+        sim_start(sim);
+        sim_run(sim, 2000);
+        assert_true(sim_counters(sim)->synchronized);
+        while (sim_time(sim) < 20000) {
+            sim_run(sim, 10);
+            if (fabs(sim_error(sim)) > 20e-3 || fabs(sim_error(sim)) > sim_counters(sim)->max_error)
+                fail_msg("seed %u: %g s off at %.0f s, bound %g s", (unsigned) seed, sim_error(sim),
+                         sim_time(sim), sim_counters(sim)->max_error);
+        }
+        assert_true(sim_counters(sim)->synchronized);
+    }
+}
+
 static void test_four_far_servers(void **state)
 {
     (void) state;
@@ -397,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_interleaved_with_loss),
         cmocka_unit_test(test_presend),
+        cmocka_unit_test(test_half_is_lost),
         cmocka_unit_test(test_four_far_servers),
         cmocka_unit_test(test_outage),
         cmocka_unit_test(test_falseticker_is_marked),

@@ -69,6 +69,15 @@ def test_synchronises(bus, start_daemon, program, family):
     assert bus.get("Clock", "Stratum") == STRATA[program] + 1 and bus.get("Clock", "ReferenceAddress") == address
 
 
+def test_link_local(bus, start_daemon, empty_network):
+    """A router's address that only means something together with the interface."""
+    said = empty_network.inside("ip", "-n", "chrony", "-6", "-o", "addr", "show", "dev", "host0", "scope", "link").stdout
+    address = said.split("inet6 ")[1].split("/")[0] + "%client0"
+    start_daemon(f"server {address} {OPTIONS}", bus=bus).synchronized()
+    found = next(value["org.timeball1.Source"] for value in bus.objects().values() if "org.timeball1.Source" in value)
+    assert found["Name"] == address and found["Reachability"] > 0
+
+
 @pytest.fixture(scope="module", name="keyed", params=PROGRAMS)
 def keyed_daemon(request, bus, others):
     """A daemon with a source for each key and family of one program, and with two for a wrong key."""

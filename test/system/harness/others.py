@@ -76,7 +76,7 @@ class Chronyd(Other):
         state = next(row for row in self.rows("sources") if row[2] == address)
         data = next(row for row in self.rows("ntpdata") if row[0] == address)
         return {"selected": state[1] == "*", "good": state[1] in "*+-", "stratum": int(state[3]), "offset": float(state[7]),
-                "tests": "".join(data[23:26]), "interleaved": data[26] == "Yes", "authenticated": data[27] == "Yes",
+                "reach": int(state[5], 8), "tests": "".join(data[23:26]), "interleaved": data[26] == "Yes", "authenticated": data[27] == "Yes",
                 "transmit": data[28], "receive": data[29], "valid": int(data[-1] if len(data) <= 34 else data[33])}
 
 
@@ -114,7 +114,8 @@ class Ntpd(Other):
     def source(self, address):
         """How it sees a source."""
         found = next(source for source in self.sources() if source["srcadr"] == address)
-        return {"selected": found["condition"] == "sys.peer", "good": found["condition"] in ("sys.peer", "candidate"),
+        return {"selected": found["condition"] == "sys.peer", "good": found["condition"] not in ("reject", "falsetick"),
+                "reach": int(found["reach"], 8),
                 "stratum": int(found["stratum"]), "offset": float(found["offset"]) / 1000,
                 "authenticated": found["auth"] == "ok"}
 
