@@ -5,18 +5,26 @@
 import pytest
 
 from harness import Chronyd, Daemon, Ntpd, soon
-from harness.network import CLIENT, CLIENT6
-from interop import need
+from harness.network import CLIENT, CLIENT6, give_addresses
+from interop import NAMES, NUMBERS, WRONG, addresses, need, our_keys, their_keys
 
 STRATUM = 5
 OPTIONS = "iburst minpoll 0 maxpoll 0"
+
+
+def place(number):
+    """Where a follower asks us with that key: 192.0.2.101 for the first."""
+    return 100 + number
 
 
 @pytest.fixture(scope="module", name="server")
 def our_server(bus, empty_network):
     """timeballd at 192.0.2.1 and 2001:db8::1; as root, for the port."""
     need("chronyd", "ntpd")
-    daemon = Daemon("allow 192.0.2.0/24", "allow 2001:db8::/64", f"local stratum {STRATUM}", bus=bus, user=None)
+    for number in [*NUMBERS, WRONG]:
+        give_addresses(place(number), "client0")
+    daemon = Daemon("allow 192.0.2.0/24", "allow 2001:db8::/64", f"local stratum {STRATUM}",
+                    f"keyfile {our_keys(user='root')}", bus=bus, user=None)
     soon(lambda: bus.get("Server", "Listening"), what="the port")
     empty_network.host("chrony", 21)
     empty_network.host("ntpsec", 22)
@@ -69,3 +77,43 @@ def test_ntpd(server, other, address):
     system = soon(lambda: (said := follower.system())["leap"] == "00" and said, what="ntpd is synchronised")
     assert system["stratum"] == str(STRATUM + 1)
     assert server.process.alive()
+
+
+def sources_with_keys():
+    return [f"server {address} {OPTIONS} key {number}" for number in [*NUMBERS, WRONG] for address in addresses(place(number))]
+
+
+def chronyd_with_keys():
+    return Chronyd("keyed-chronyd", "port 0", f"keyfile {their_keys('keyed-chronyd', 'ours')}", *sources_with_keys(),
+                   netns="chrony")
+
+
+def ntpd_with_keys():
+    return Ntpd("keyed-ntpd", f"keys {their_keys('keyed-ntpd', 'ntpsec')}",
+                "trustedkey " + " ".join(map(str, [*NUMBERS, WRONG])), *sources_with_keys(), netns="ntpsec")
+
+
+@pytest.fixture(scope="module", name="keyed", params=[chronyd_with_keys, ntpd_with_keys], ids=["chronyd", "ntpd"])
+def keyed_follower(request, server):
+    """One with a source for each key and family, and with two for a wrong key."""
+    assert server.process.alive()
+    follower = request.param()
+    yield follower
+    follower.stop()
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("number", NUMBERS, ids=NAMES.get)
+def test_key(keyed, number, family):
+    """We take their MAC for good, and they ours."""
+    address = addresses(place(number))[family]
+    soon(lambda: keyed.source(address)["good"], 60, every=0.5, what=f"{address} among the good ones")
+    assert keyed.source(address)["authenticated"]
+
+
+def test_wrong_secret(keyed, bus):
+    """A request that is signed with another secret is met with silence, and counted."""
+    soon(lambda: bus.get("Server", "Verdicts")["unauthenticated"] >= 4, what="requests with a wrong MAC")
+    for address in addresses(place(WRONG)):
+        seen = keyed.source(address)
+        assert not seen["good"] and seen["reach"] == 0
