@@ -47,7 +47,7 @@ _timectl() {
             reload:1 | reset:1) choices=sources ;;
             keygen:2) choices='MD5 SHA1 SHA256 SHA384 SHA512 SHA3-224 SHA3-256 SHA3-384 SHA3-512 AES128 AES256' ;;
             allow:1 | deny:1) choices=all ;;
-            local:*) choices='off stratum distance activate waitsynced waitunsynced' ;;
+            local:*) choices='off stratum distance activate waitsynced waitunsynced orphan' ;;
             burst:1) choices='1/1 4/4 4/8' ;;
         esac
     fi

@@ -183,7 +183,10 @@ const sd_bus_vtable server_vtable[] = {
 
 /* --- LocalReference --- */
 
-static const LocalConfig local_defaults = {.enabled = true, .stratum = 10, .distance = 1};
+static const LocalConfig local_defaults = {.enabled = true,
+                                           .stratum = 10,
+                                           .distance = 1,
+                                           .wait_unsynced = LOCAL_WAIT_UNSAID};
 
 /* Reads the value of one option; -EINVAL: there is no such option. */
 static int read_local_option(sd_bus_message *message, const char *name, LocalConfig *local)
@@ -204,9 +207,16 @@ static int read_local_option(sd_bus_message *message, const char *name, LocalCon
         local->stratum = stratum <= INT32_MAX ? (int32_t) stratum : 0;
         return r;
     }
+    if (strcmp(name, "Orphan") == 0) {
+        int orphan, r = sd_bus_message_read(message, "v", "b", &orphan);
+        local->orphan = r >= 0 && orphan;
+        return r;
+    }
     for (size_t i = 0; i < ELEMENTS(options); i++)
-        if (strcmp(name, options[i].name) == 0)
-            return sd_bus_message_read(message, "v", "d", options[i].value);
+        if (strcmp(name, options[i].name) == 0) {
+            int r = sd_bus_message_read(message, "v", "d", options[i].value);
+            return r >= 0 && *options[i].value < 0 ? -EINVAL : r;
+        }
     return -EINVAL;
 }
 
@@ -231,8 +241,12 @@ static int on_enable(sd_bus_message *message, void *view, sd_bus_error *error)
     int r = read_local(message, &command.local);
 
     if (r < 0)
-        return bus_refuse(COMMAND_INVALID,
-                          "Stratum (u), Distance, Activate, WaitSynced, WaitUnsynced (d) are known", error);
+        return bus_refuse(
+            COMMAND_INVALID,
+            "Stratum (u), Orphan (b), Distance, Activate, WaitSynced, WaitUnsynced (d, not negative) "
+            "are known",
+            error);
+    local_config_resolve(&command.local);
     return bus_run_command(((LocalView *) view)->bus, message, &command, REPLY_NOTHING, error);
 }
 
@@ -241,6 +255,7 @@ static int on_disable(sd_bus_message *message, void *view, sd_bus_error *error)
     Command command = {.kind = COMMAND_SET_LOCAL, .local = local_defaults};
 
     command.local.enabled = false;
+    local_config_resolve(&command.local);
     return bus_run_command(((LocalView *) view)->bus, message, &command, REPLY_NOTHING, error);
 }
 
@@ -254,6 +269,7 @@ const sd_bus_vtable local_vtable[] = {
     P("Activate", "d", activate),
     P("WaitSynced", "d", wait_synced),
     P("WaitUnsynced", "d", wait_unsynced),
+    P("Orphan", "b", orphan),
     SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, on_enable, ANYBODY),
     SD_BUS_METHOD("Disable", NULL, NULL, on_disable, ANYBODY),
     SD_BUS_VTABLE_END,

@@ -218,6 +218,7 @@ void local_view(const Service *service, LocalView *ret)
         .activate = local.config.activate,
         .wait_synced = local.config.wait_synced,
         .wait_unsynced = local.config.wait_unsynced,
+        .orphan = local.config.orphan,
     };
 }
 

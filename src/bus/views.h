@@ -108,6 +108,7 @@ typedef struct LocalView {
     int enabled, active;
     uint32_t stratum;
     double distance, activate, wait_synced, wait_unsynced;
+    int orphan;
 } LocalView;
 
 void server_view(const Service *service, ServerView *ret);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "base/reference-id.h"
 #include "core/engine-internal.h"
 
 /* Until a source has that many samples, it is not selected, unless it may not keep that many. */
@@ -86,7 +87,9 @@ static LeapStatus leap_of(const Source *source)
 {
     const NtpReport *report = &source->client.report;
 
-    if (!report->valid || report->stratum == 0 || report->stratum > 15)
+    /* One that has its time from us has none of its own: without this, two that lost their source at the same
+     * time would go on following one another by what they had before. */
+    if (!report->valid || report->stratum == 0 || report->stratum > 15 || report->last_verdict == PACKET_LOOP)
         return LEAP_UNSYNCHRONIZED;
     return report->leap;
 }
@@ -126,6 +129,10 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         .updated = source->updated,
         .memory = &source->memory,
     };
+    if (engine->local.config.orphan) {
+        c->reference_id = reference_id_of(&source->remote.address);
+        c->own_reference_id = reference_id_of(&source->client.report.local);
+    }
     if (!source->has_last || !source_stats_estimate(source->stats, at, &c->estimate))
         return;
     c->has_samples = true;
@@ -240,8 +247,11 @@ void engine_select(Engine *engine)
     derive_options(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
-    select_run(&engine->config->selection, engine->candidates, engine->source_count, at, cooked,
-               engine->outcomes, &engine->selection);
+    SelectionConfig config = engine->config->selection;
+    config.orphan_stratum =
+        engine->local.config.enabled && engine->local.config.orphan ? engine->local.config.stratum : 0;
+    select_run(&config, engine->candidates, engine->source_count, at, cooked, engine->outcomes,
+               &engine->selection);
     note_outcomes(engine);
     engine_log_selection(engine);
     for (size_t i = 0; i < engine->source_count; i++)

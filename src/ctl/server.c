@@ -122,13 +122,16 @@ int verb_local(Client *client, int argc, char **argv)
 
     if (argc == 2 && text_equal(argv[1], "off"))
         return done(client_command(client, NULL, BUS_ROOT_PATH, BUS_INTERFACE_LOCAL, "Disable", NULL));
-    if (argc % 2 == 0)
-        return syntax_error(argv[0]);
     int r = client_command_new(client, &m, BUS_ROOT_PATH, BUS_INTERFACE_LOCAL, "Enable");
     if (r >= 0)
         r = sd_bus_message_open_container(m, 'a', "{sv}");
-    for (int i = 1; r >= 0 && i < argc; i += 2) {
-        r = append_local_option(m, argv[i], argv[i + 1]);
+    for (int i = 1; r >= 0 && i < argc; i++) {
+        if (text_equal(argv[i], "orphan")) {
+            r = sd_bus_message_append(m, "{sv}", "Orphan", "b", 1);
+        } else {
+            r = i + 1 < argc ? append_local_option(m, argv[i], argv[i + 1]) : -EINVAL;
+            i++;
+        }
         if (r == -EINVAL)
             return syntax_error(argv[0]);
     }

@@ -216,6 +216,9 @@ void network_send(Network *network, int64_t now, const Action *send)
     back += draw_delay(network, &state->server.back, &state->last_back, back, &lost);
     if (state->server.refuses)
         delivery.kind = DELIVERY_REFUSED;
+    else if (state->server.world)
+        lost |= !sim_answer(state->server.world, arrival, arrival + PROCESSING, send, delivery.bytes,
+                            &delivery.error);
     else
         delivery.error = write_answer(network, state, send->send.bytes, arrival, queued, delivery.bytes);
     delivery.noise = state->server.back.noise * random_normal(&network->random);

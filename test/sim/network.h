@@ -27,6 +27,10 @@ typedef struct Delivery {
     size_t address_count;
 } Delivery;
 
+/* In sim.c: what the engine of a world answers to a request that arrives then and whose answer leaves then
+ * (s); false: nothing. ret_error: s by which its clock is ahead. */
+bool sim_answer(Sim *sim, double arrival, double leaves, const Action *send, uint8_t *ret, double *ret_error);
+
 Network *network_new(uint64_t seed);
 Network *network_free(Network *network);
 

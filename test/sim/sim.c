@@ -42,6 +42,7 @@ struct Sim {
     SimWitness witness;
     void *witness_data;
     SimCounters counters;
+    IpAddress address;
     uint32_t calls; /* since time last moved */
 };
 
@@ -66,6 +67,7 @@ Sim *sim_new(uint64_t seed, const SimOscillator *oscillator)
     sim->secrets = random_seeded(seed * 4 + 2);
     sim->network = network_new(seed * 4 + 3);
     sim->oscillator = *oscillator;
+    sim->address = (IpAddress) {.family = IP_V4, .bytes = {192, 0, 2, 254}};
     sim->walk = oscillator->frequency;
     sim->raw_offset = sim->local_offset = oscillator->offset;
     sim->setup = (EngineSetup) {
@@ -103,6 +105,11 @@ SimServer *sim_server(Sim *sim, size_t server)
 IpAddress sim_server_address(size_t server)
 {
     return (IpAddress) {.family = IP_V4, .bytes = {192, 0, 2, (uint8_t) (server + 1)}};
+}
+
+void sim_set_address(Sim *sim, IpAddress address)
+{
+    sim->address = address;
 }
 
 Config *sim_config(Sim *sim)
@@ -188,6 +195,33 @@ const SimCounters *sim_counters(const Sim *sim)
     return &sim->counters;
 }
 
+bool sim_answer(Sim *sim, double arrival, double leaves, const Action *send, uint8_t *ret, double *ret_error)
+{
+    double ahead = arrival - sim_time(sim);
+    Now now = sim_now(sim);
+    ServerRequest request = {
+        .bytes = send->send.bytes,
+        .length = send->send.length,
+        .remote = {.address = {.family = IP_V4, .bytes = {192, 0, 2, 254}},
+                   .port = 40000}, /* no matter who */
+        .received = raw_add(now.raw, ahead * (1 + sim->rate)),
+        .origin = TIMESTAMP_KERNEL,
+        .transmit = raw_add(now.raw, (ahead + leaves - arrival) * (1 + sim->rate)),
+    };
+    ServerSnapshot snapshot;
+    ServerQuestion question;
+    ServerBatch batch;
+    uint64_t fuzz;
+
+    if (!sim->engine || server_check(&request, &question) != SERVER_ANSWERED)
+        return false;
+    engine_server_snapshot(sim->engine, now, &snapshot);
+    server_batch_start(&snapshot, request.received, INT8_MIN, &batch);
+    random_fill(&sim->secrets, &fuzz, sizeof(fuzz));
+    *ret_error = sim->raw_offset;
+    return server_answer(&batch, &request, &question, fuzz, ret) == SERVER_ANSWERED;
+}
+
 static void set_frequency(Sim *sim, double frequency)
 {
     sim->correction = round(frequency / PPM / KERNEL_STEP) * KERNEL_STEP * PPM;
@@ -207,10 +241,8 @@ static void step(Sim *sim, int64_t offset_ns)
 static void send_packet(Sim *sim, const Action *action)
 {
     Timestamp sent = {sim_now(sim).raw, TIMESTAMP_KERNEL};
-    IpAddress local = {.family = IP_V4, .bytes = {192, 0, 2, 254}};
-
     sim->counters.sent++;
-    engine_on_sent(sim->engine, action->send.exchange, sent, local, sim_now(sim));
+    engine_on_sent(sim->engine, action->send.exchange, sent, sim->address, sim_now(sim));
     network_send(sim->network, sim->now_ns, action);
 }
 

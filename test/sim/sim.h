@@ -44,6 +44,8 @@ typedef struct SimPath {
     double heavy;        /* ... of this mean, exponential, on top */
 } SimPath;
 
+typedef struct Sim Sim;
+
 typedef struct SimOutage {
     double from, until; /* s */
 } SimOutage;
@@ -64,10 +66,10 @@ typedef struct SimServer {
     double root_dispersion;
     double queue;     /* s, mean of an exponential: from its transmit timestamp to when the answer leaves */
     bool interleaves; /* knows interleaved mode, and with it when that was */
+    Sim *world;       /* it is the engine of another world, which runs beside this one: sim_run() both by
+                         turns in small steps. NULL: what stands above says what it answers */
     char name[64];    /* for lookups; "": only its address */
 } SimServer;
-
-typedef struct Sim Sim;
 
 Sim *sim_new(uint64_t seed, const SimOscillator *oscillator);
 Sim *sim_free(Sim *sim);
@@ -77,6 +79,9 @@ DEFINE_CLEANUP(Sim, sim_free);
 size_t sim_add_server(Sim *sim, const SimServer *server);
 SimServer *sim_server(Sim *sim, size_t server);
 IpAddress sim_server_address(size_t server);
+
+/* Our own address: that of the server that we are to other worlds. */
+void sim_set_address(Sim *sim, IpAddress address);
 
 /* The configuration that the engine is started with, and what else it is given. */
 Config *sim_config(Sim *sim);

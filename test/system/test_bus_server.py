@@ -64,7 +64,7 @@ def test_rows_of_clients(fixture):
 @pytest.mark.parametrize("signature,value", [
     ("a{sv}", {"Stratum": ("u", 0)}), ("a{sv}", {"Stratum": ("u", 16)}), ("a{sv}", {"Stratum": ("u", 4294967295)}),
     ("a{sv}", {"Stratum": ("d", 5.0)}), ("a{sv}", {"Distance": ("d", -1.0)}), ("a{sv}", {"Distance": ("d", float("nan"))}),
-    ("a{sv}", {"Distance": ("d", float("inf"))}), ("a{sv}", {"Orphan": ("b", 1)}), ("a{sv}", {"": ("s", "")}),
+    ("a{sv}", {"Distance": ("d", float("inf"))}), ("a{sv}", {"Orphan": ("u", 1)}), ("a{sv}", {"WaitUnsynced": ("d", -1.0)}), ("a{sv}", {"": ("s", "")}),
     ("a{sv}", {"WaitSynced": ("d", 1e300)}), ("a{sv}", {"Activate": ("u", 1)})])
 def test_bad_options_of_the_local_reference(fixture, signature, value):
     """Nothing out of range, of another type or unknown gets through."""

@@ -464,6 +464,7 @@ static void test_server(void **state)
     assert_int_equal(s->rate_limit.kod, 2);
     assert_true(c->local.enabled && c->local.stratum == 8 && c->local.distance == 0.5);
     assert_true(c->local.activate == 0.25 && c->local.wait_synced == 60 && c->local.wait_unsynced == 300);
+    assert_false(c->local.orphan);
 
     /* A copy has its own of everything. */
     cleanup_(config_freep) Config *copy = NULL;
@@ -486,24 +487,41 @@ static void test_server_repeats(void **state)
     assert_int_equal(c->server.rate_limit.leak, 1);
 }
 
+/* With orphan the local reference waits longer, unless the line says how long. */
+static void test_local_orphan(void **state)
+{
+    static const struct {
+        const char *line;
+        bool orphan;
+        double wait;
+    } lines[] = {
+        {"local stratum 8\n", false, 0},
+        {"local orphan\n", true, 300},
+        {"local waitunsynced 5 orphan\n", true, 5},
+        {"local orphan waitunsynced 0 stratum 8\n", true, 0},
+        {"local orphan\nlocal\n", false, 0},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(lines); i++) {
+        cleanup_(config_freep) Config *c = parse(lines[i].line);
+        assert_true(c->local.enabled);
+        assert_int_equal(c->local.orphan, lines[i].orphan);
+        assert_true(c->local.wait_unsynced == lines[i].wait);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_server),
-        cmocka_unit_test(test_server_repeats),
-        cmocka_unit_test(test_every_field),
-        cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_sample_limits),
-        cmocka_unit_test(test_language),
-        cmocka_unit_test(test_includes),
-        cmocka_unit_test(test_include_limits),
-        cmocka_unit_test(test_source_files),
-        cmocka_unit_test(test_source_from_bus),
-        cmocka_unit_test(test_hostile_source),
-        cmocka_unit_test(test_many_problems),
-        cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_spelling),
-        cmocka_unit_test(test_tables_are_sorted),
+        cmocka_unit_test(test_server),          cmocka_unit_test(test_server_repeats),
+        cmocka_unit_test(test_local_orphan),    cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_every_option),    cmocka_unit_test(test_sample_limits),
+        cmocka_unit_test(test_language),        cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_include_limits),  cmocka_unit_test(test_source_files),
+        cmocka_unit_test(test_source_from_bus), cmocka_unit_test(test_hostile_source),
+        cmocka_unit_test(test_many_problems),   cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_spelling),        cmocka_unit_test(test_tables_are_sorted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

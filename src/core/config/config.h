@@ -68,6 +68,7 @@ typedef struct SelectionConfig {
     double stratum_weight;            /* s; 1e-3 */
     int32_t min_stratum, max_stratum; /* 0, 15 */
     int32_t min_sources;              /* 1 */
+    int32_t orphan_stratum;           /* of the local reference, as it is at the moment; 0: none */
     AuthSelectMode auth_mode;         /* mix */
 } SelectionConfig;
 

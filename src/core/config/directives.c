@@ -81,7 +81,7 @@ const Directive DIRECTIVES[] = {
     LATER("leapsectz"),
     OBSOLETE("linux_freq_scale"),
     OBSOLETE("linux_hz"),
-    {"local", .arguments = "[stratum STRATUM] [distance SECONDS] [activate SECONDS] [waitsynced SECONDS] [waitunsynced SECONDS]",
+    {"local", .arguments = "[stratum STRATUM] [distance SECONDS] [activate SECONDS] [waitsynced SECONDS] [waitunsynced SECONDS] [orphan]",
      .form = FORM_OPTIONS, .fields = {{VALUE_FLAG, AT(local.enabled)}}, .options = LOCAL_OPTIONS},
     {"lock_all", .arguments = "", .fields = {{VALUE_FLAG, AT(daemon.lock_all)}}},
     {"log", .arguments = "FILE...", .form = FORM_LOG},
@@ -215,7 +215,7 @@ const OptionEntry SOURCE_OPTIONS[] = {
 const OptionEntry LOCAL_OPTIONS[] = {
     {"activate", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.activate), RANGE(0, HUGE_SECONDS)}},
     {"distance", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.distance), RANGE(0, HUGE_SECONDS)}},
-    LATER("orphan"),
+    {"orphan", .arguments = "", .field = {VALUE_FLAG, AT(local.orphan)}},
     {"stratum", .arguments = "STRATUM", .field = {VALUE_INT32, AT(local.stratum), RANGE(1, 15)}},
     {"waitsynced", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.wait_synced), RANGE(0, HUGE_SECONDS)}},
     {"waitunsynced", .arguments = "SECONDS", .field = {VALUE_DOUBLE, AT(local.wait_unsynced), RANGE(0, HUGE_SECONDS)}},

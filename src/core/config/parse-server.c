@@ -81,7 +81,7 @@ static void report_unknown(Statement *statement, const OptionEntry *options, siz
     statement_report(statement, &problem);
 }
 
-/* Reads the option at word i. Returns 1 to go on behind it, 0 to stop, -ENOMEM. */
+/* Reads the option at word i. Returns how many words it takes, 0 to stop, -ENOMEM. */
 static int parse_option(Statement *statement, const OptionEntry *options, size_t i, Config *config)
 {
     const OptionEntry *option = find(options, statement->words->list[i].text);
@@ -94,7 +94,8 @@ static int parse_option(Statement *statement, const OptionEntry *options, size_t
         statement_error(statement, PROBLEM_OPTION_LATER, i);
         return 0;
     }
-    if (i + 1 >= statement->words->count) {
+    size_t taken = value_word_count(option->field.type);
+    if (i + taken >= statement->words->count) {
         ConfigProblem problem = statement_problem(statement, PROBLEM_MISSING_ARGUMENT, i + 1);
 
         (void) text_copy(problem.directive, sizeof(problem.directive), option->name);
@@ -103,23 +104,26 @@ static int parse_option(Statement *statement, const OptionEntry *options, size_t
         return 0;
     }
     int r = value_store(statement, &option->field, i + 1, config);
-    return r < 0 ? r : 1;
+    return r < 0 ? r : 1 + (int) taken;
 }
 
 int parse_options_statement(Statement *statement, const Directive *directive, Config *config)
 {
     if (directive->options == LOCAL_OPTIONS)
-        config->local = LOCAL_CONFIG_DEFAULT;
+        config->local = (LocalConfig) {.stratum = LOCAL_CONFIG_DEFAULT.stratum,
+                                       .distance = LOCAL_CONFIG_DEFAULT.distance,
+                                       .wait_unsynced = LOCAL_WAIT_UNSAID};
     else
         config->server.rate_limit = RATE_LIMIT_CONFIG_DEFAULT;
     int r = value_store(statement, &directive->fields[0], 0, config);
 
     if (r < 0)
         return r;
-    for (size_t i = 1; i < statement->words->count; i += 2) {
+    for (size_t i = 1; i < statement->words->count; i += (size_t) r) {
         r = parse_option(statement, directive->options, i, config);
         if (r <= 0)
-            return r;
+            break;
     }
-    return 0;
+    local_config_resolve(&config->local);
+    return MIN(r, 0);
 }

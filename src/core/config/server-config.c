@@ -96,7 +96,7 @@ bool local_config_equal(const LocalConfig *a, const LocalConfig *b)
 {
     return a->enabled == b->enabled && a->stratum == b->stratum && a->distance == b->distance &&
            a->activate == b->activate && a->wait_synced == b->wait_synced &&
-           a->wait_unsynced == b->wait_unsynced;
+           a->wait_unsynced == b->wait_unsynced && a->orphan == b->orphan;
 }
 
 bool server_config_listens_equal(const ServerConfig *a, const ServerConfig *b)

@@ -126,6 +126,28 @@ static bool waits_for_start(const Run *run)
     return true;
 }
 
+/* Sources that may have their time from one of us only: servers that all have the same local reference. They
+ * are left alone as long as there is another one. Else the one of them leads that has the smallest reference
+ * ID; those that follow it, a stratum higher, are never followed, so that no ring of them can arise. */
+static void judge_orphans(const Run *run)
+{
+    int32_t orphan = run->config->orphan_stratum;
+    size_t leader = run->count;
+
+    for (size_t i = 0; orphan > 0 && i < run->count; i++) {
+        const SelectCandidate *c = &run->candidates[i];
+
+        if (!in_the_running(run, i) || c->kind == SOURCE_REFCLOCK || c->stratum < orphan)
+            continue;
+        mark(&run->outcomes[i], STATE_ORPHAN, c->stratum, orphan);
+        if (c->stratum == orphan && c->reference_id < c->own_reference_id &&
+            (leader == run->count || c->reference_id < run->candidates[leader].reference_id))
+            leader = i;
+    }
+    if (leader < run->count && count_running(run) == 0)
+        mark(&run->outcomes[leader], STATE_COMBINED, NAN, NAN);
+}
+
 /* Intervals of those that vote. */
 static size_t gather(const Run *run, bool trusted_only, Interval *ret)
 {
@@ -381,6 +403,7 @@ static ClockReason judge_all(const Run *run)
     judge_stale(run);
     if (waits_for_start(run))
         return CLOCK_STARTING;
+    judge_orphans(run);
     if (count_running(run) == 0)
         return reason_for_none(run);
     if (!judge_agreement(run))

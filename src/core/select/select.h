@@ -33,7 +33,9 @@ typedef struct SelectCandidate {
     bool may_still_start;               /* has not had the time for its first samples */
     uint32_t unreachable_run;           /* polls without an answer */
     int32_t max_unreach;
-    bool updated; /* a new sample since the last run */
+    bool updated;              /* a new sample since the last run */
+    uint32_t reference_id;     /* of the source; host order; the two are looked at in orphan mode only */
+    uint32_t own_reference_id; /* of us, as the source knows us; 0: unknown */
     SelectMemory *memory;
 } SelectCandidate;
 
