@@ -451,15 +451,28 @@ void config_parser_report_file(ConfigParser *parser, const ConfigStep *step, siz
     config_problems_add(parser->problems, &problem);
 }
 
+/* What does not go together, whichever line came first. */
+static void check_server(const Config *config, ConfigProblems *problems)
+{
+    const ServerConfig *server = &config->server;
+    ConfigProblem problem = {.severity = CONFIG_ERROR};
+
+    if (server->no_client_log && server->rate_limit.enabled) {
+        problem.kind = PROBLEM_NO_CLIENT_LOG;
+        config_problems_add(problems, &problem);
+    }
+    if (server->access_count > 0 && server->port > 0 && config->net.acquisition_port == server->port) {
+        problem.kind = PROBLEM_SHARED_PORT;
+        config_problems_add(problems, &problem);
+    }
+}
+
 Config *config_parser_finish(ConfigParser *parser)
 {
     Config *config = parser->config;
 
     assert(config && parser->frame_count == 0);
-    if (config->server.no_client_log && config->server.rate_limit.enabled) {
-        const ConfigProblem problem = {.severity = CONFIG_ERROR, .kind = PROBLEM_NO_CLIENT_LOG};
-        config_problems_add(parser->problems, &problem);
-    }
+    check_server(config, parser->problems);
     if (config->max_samples == 0)
         config->max_samples = SOURCE_MAX_SAMPLES;
     config->min_samples = CLAMP(config->min_samples, 1, config->max_samples);

@@ -52,6 +52,8 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_TOO_MANY_SOURCES] = {"too-many-sources", "too many sources: at most %M"},
     [PROBLEM_NO_CLIENT_LOG] = {"no-client-log",
                                "ratelimit needs the log of clients, which noclientlog switches off"},
+    [PROBLEM_SHARED_PORT] = {"shared-port",
+                             "acquisitionport cannot be the port of the server in this version"},
     [PROBLEM_FILE] = {"file", "cannot read %w: %t"},
     [PROBLEM_MEMORY] = {"memory", "not enough memory"},
 };

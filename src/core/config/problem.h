@@ -44,6 +44,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_TOO_MANY_FILES,     /* more than `max` */
     PROBLEM_TOO_MANY_SOURCES,   /* more than `max` */
     PROBLEM_NO_CLIENT_LOG,      /* ratelimit with noclientlog */
+    PROBLEM_SHARED_PORT,        /* acquisitionport is the server's port */
     PROBLEM_FILE,               /* cannot be read; word: the path, detail: why */
     PROBLEM_MEMORY,             /* there was not enough to say more */
     PROBLEM_KIND_COUNT,
