@@ -79,6 +79,15 @@ def test_ntpd(server, other, address):
     assert server.process.alive()
 
 
+@pytest.mark.parametrize("address", [CLIENT, CLIENT6])
+def test_chronyd_interleaves(server, other, address):
+    """It is told when our last answer really left."""
+    follower = other(Chronyd, "chronyd", f"server {address} {OPTIONS} xleave", "port 0", netns="chrony")
+    seen = soon(lambda: (row := follower.source(address))["interleaved"] and row["selected"] and row, what="interleaved mode")
+    assert set(seen["tests"]) == {"1"} and abs(seen["offset"]) < 0.01
+    assert server.process.alive()
+
+
 def sources_with_keys():
     return [f"server {address} {OPTIONS} key {number}" for number in [*NUMBERS, WRONG] for address in addresses(place(number))]
 
