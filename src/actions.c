@@ -82,6 +82,14 @@ static void save_drift(const World *world, const Action *action)
                       strerror(-r));
 }
 
+static void send_packet(const World *world, const Action *action)
+{
+    const IpEndpoint local = {.address = action->send.local, .port = action->send.local_port};
+
+    exchanges_send(world->exchanges, action->send.exchange, &action->send.remote, &local, action->send.bytes,
+                   action->send.length);
+}
+
 ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
 {
     ActionsOutcome outcome = ACTIONS_DONE;
@@ -89,10 +97,7 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
 
     while (engine_next_action(engine, &action))
         switch (action.kind) {
-        case ACTION_SEND:
-            exchanges_send(world->exchanges, action.send.exchange, &action.send.remote, &action.send.local,
-                           action.send.bytes, action.send.length);
-            break;
+        case ACTION_SEND: send_packet(world, &action); break;
         case ACTION_CLOSE: exchanges_close(world->exchanges, action.close); break;
         case ACTION_RESOLVE:
             lookup_ask(world->lookup, action.resolve.source, action.resolve.family, action.resolve.name);

@@ -42,7 +42,7 @@ _timectl() {
                 maxpoll:1 | maxdelay:1 | maxdelayratio:1 | maxdelaydevratio:1 | minstratum:1 | polltarget:1 | offset:1)
                 choices=$(__timectl_sources) ;;
             selectopts:*) choices='+noselect +prefer +trust +require -noselect -prefer -trust -require' ;;
-            add:1) choices='server pool' ;;
+            add:1) choices='server pool peer' ;;
             manual:1) choices='on off list reset delete' ;;
             reload:1 | reset:1) choices=sources ;;
             keygen:2) choices='MD5 SHA1 SHA256 SHA384 SHA512 SHA3-224 SHA3-256 SHA3-384 SHA3-512 AES128 AES256' ;;

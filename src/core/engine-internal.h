@@ -6,6 +6,7 @@
  *
  *   engine.c          entrances: timer, packets, what the world answers; deadline
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
+ *   engine-peer.c     what is different with peers
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
  *   engine-select.c   selection, and what it tells
@@ -174,6 +175,16 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
 /* engine-keys.c */
 bool source_has_key(Engine *engine, Source *source);
 
+/* engine-peer.c */
+ExchangeId source_peer_exchange(const Source *source);
+SymmetricOwn engine_tell_peer(const Engine *engine);
+IpAddress engine_server_address(const Engine *engine, IpFamily family);
+double source_peer_interval(const Engine *engine, const Source *source, double own);
+static inline bool source_is_peer(const Source *source)
+{
+    return source->config.kind == SOURCE_PEER;
+}
+
 /* engine-leap.c */
 bool engine_is_near_leap(const Engine *engine, CookedTime time);
 void engine_pass_leap(Engine *engine);
@@ -191,6 +202,7 @@ void engine_select(Engine *engine);
 uint32_t source_samples_needed(const Source *source);
 
 /* engine-server.c */
+void engine_tell(const Engine *engine, Now now, ServerSnapshot *ret);
 bool engine_is_local(const Engine *engine, Now now); /* the local reference is what we tell others */
 void engine_check_local(Engine *engine);             /* tells when that has changed */
 MonoTime engine_local_deadline(const Engine *engine);

@@ -52,7 +52,7 @@ void source_start_polling(Engine *engine, Source *source)
     source->attempts = 0;
     source->presends = 0;
     source->presending = false;
-    if (source->config.iburst)
+    if (source->config.iburst && !source_is_peer(source))
         poll_burst(&source->poll, IBURST_GOOD, IBURST_TOTAL);
     source_schedule(engine, source, START_DELAY);
 }
@@ -64,6 +64,17 @@ static void close_exchange(Engine *engine, Source *source)
         return;
     action_queue_push(&engine->actions, ACTION_CLOSE)->close = source->client.exchange;
     client_close(&source->client);
+}
+
+/* No answer is expected any more. The exchange of a peer stays open for what the peer sends by itself. */
+static void finish_exchange(Engine *engine, Source *source)
+{
+    if (!source_is_peer(source)) {
+        close_exchange(engine, source);
+        return;
+    }
+    source->exchange_deadline = MONO_UNSET;
+    client_give_up(&source->client);
 }
 
 void source_stop_polling(Engine *engine, Source *source)
@@ -97,7 +108,7 @@ void source_exchange_due(Engine *engine, Source *source)
 {
     bool waiting = client_is_waiting(&source->client);
 
-    close_exchange(engine, source);
+    finish_exchange(engine, source);
     if (!waiting || source->presending)
         return;
     miss(engine, source);
@@ -114,7 +125,7 @@ static void begin_poll_burst(Source *source)
 {
     int rise = source->poll.poll - source->config.minpoll;
 
-    if (source->config.burst && !poll_in_burst(&source->poll) && rise > 0)
+    if (source->config.burst && !source_is_peer(source) && !poll_in_burst(&source->poll) && rise > 0)
         poll_burst(&source->poll, 1, rise >= 2 ? BURST_MAX : 1 << rise);
 }
 
@@ -123,15 +134,19 @@ static void begin_poll_burst(Source *source)
  * exchange before its own. */
 static uint32_t wanted_presends(const Source *source)
 {
-    if (source->poll.poll < source->config.presend || poll_in_burst(&source->poll))
+    if (source->poll.poll < source->config.presend || poll_in_burst(&source->poll) || source_is_peer(source))
         return 0;
     return source->config.xleave ? 2 : 1;
 }
 
 /* The next request, or the first one that goes ahead of it, is due that many seconds after the last. */
-static double next_interval(Source *source)
+static double next_interval(const Engine *engine, Source *source)
 {
-    return poll_interval(&source->poll, last_delay(source)) - source->presends * PRESEND_TIME;
+    double interval = poll_interval(&source->poll, last_delay(source));
+
+    if (source_is_peer(source))
+        return source_peer_interval(engine, source, interval);
+    return interval - source->presends * PRESEND_TIME;
 }
 
 /* The request after the one that has just gone out. */
@@ -143,13 +158,39 @@ static void schedule_next(Engine *engine, Source *source)
         return;
     }
     source->presends = wanted_presends(source);
-    source_schedule(engine, source, next_interval(source));
+    source_schedule(engine, source, next_interval(engine, source));
+}
+
+static ExchangeId next_exchange(Engine *engine, const Source *source)
+{
+    return (ExchangeId) {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
+}
+
+static void push_request(Engine *engine, const Source *source, ExchangeId exchange, const uint8_t *bytes,
+                         size_t length)
+{
+    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
+    const NetConfig *net = &engine->config->net;
+    IpFamily family = source->remote.address.family;
+
+    action->send.exchange = exchange;
+    action->send.remote = source->remote;
+    if (source_is_peer(source)) {
+        action->send.local = engine_server_address(engine, family);
+        action->send.local_port = engine->config->server.port;
+    } else {
+        action->send.local = family == IP_V4 ? net->acquisition_v4 : net->acquisition_v6;
+    }
+    action->send.length = (uint16_t) length;
+    memcpy(action->send.request, bytes, length);
 }
 
 /* False: it cannot be asked, for want of its key. */
 static bool send_request(Engine *engine, Source *source)
 {
-    ExchangeId exchange = {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
+    bool peer = source_is_peer(source);
+    ExchangeId exchange = peer ? source_peer_exchange(source) : next_exchange(engine, source);
+    SymmetricOwn own;
     ClientRequest request = {
         .config = &source->config,
         .authenticator = &engine->setup.authenticator,
@@ -159,20 +200,17 @@ static bool send_request(Engine *engine, Source *source)
     uint8_t bytes[CLIENT_REQUEST_MAX];
 
     engine->setup.random(engine->setup.random_userdata, &request.secret, sizeof(request.secret));
-    if (source->config.xleave)
+    if (peer) {
+        own = engine_tell_peer(engine);
+        request.own = &own;
+    } else if (source->config.xleave)
         engine->setup.random(engine->setup.random_userdata, &request.receive_secret,
                              sizeof(request.receive_secret));
     size_t length = source_has_key(engine, source) ? client_request(&source->client, &request, bytes) : 0;
     if (length == 0)
         return false;
 
-    QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
-    action->send.exchange = exchange;
-    action->send.remote = source->remote;
-    action->send.local = source->remote.address.family == IP_V4 ? engine->config->net.acquisition_v4
-                                                                : engine->config->net.acquisition_v6;
-    action->send.length = (uint16_t) length;
-    memcpy(action->send.request, bytes, length);
+    push_request(engine, source, exchange, bytes, length);
     return true;
 }
 
@@ -193,8 +231,10 @@ void source_poll_due(Engine *engine, Source *source)
         poll_on_sent(&source->poll);
     }
     if (send_request(engine, source)) {
-        source->exchange_deadline =
-            mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
+        /* A peer has time until the next request. */
+        if (!source_is_peer(source))
+            source->exchange_deadline =
+                mono_add(engine->now.mono, source->config.max_delay + CLIENT_RESPONSE_TIME_MAX);
     } else if (!source->presending) {
         miss(engine, source);
         engine_select(engine);
@@ -215,7 +255,7 @@ static void reschedule(Engine *engine, Source *source)
         return;
     }
     source->presends = wanted_presends(source);
-    source_schedule(engine, source, next_interval(source) - since);
+    source_schedule(engine, source, next_interval(engine, source) - since);
 }
 
 static void take_sample(Engine *engine, Source *source, const Sample *sample)
@@ -326,7 +366,7 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
         result.verdict = PACKET_DELAY;
         client_revoke(&source->client, PACKET_DELAY);
     }
-    close_exchange(engine, source);
+    finish_exchange(engine, source);
     shift_samples(source, result.shift);
     conclude(engine, source, &result);
     engine_select(engine);

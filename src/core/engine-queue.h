@@ -19,6 +19,7 @@ typedef struct QueuedAction {
             ExchangeId exchange;
             IpEndpoint remote;
             IpAddress local;
+            uint16_t local_port;
             uint16_t length;
             uint8_t request[CLIENT_REQUEST_MAX];
         } send;

@@ -66,10 +66,8 @@ static void tell_local(const Engine *engine, LocalTime at, ServerSnapshot *ret)
     ret->reference = reference_time(engine, second);
 }
 
-void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret)
+void engine_tell(const Engine *engine, Now now, ServerSnapshot *ret)
 {
-    /* A clock that somebody has just stepped must not be served. */
-    engine_enter(engine, now);
     LocalTime at = now_local(engine, now);
     double model = engine->clock.model_frequency, applied = clock_applied_frequency(&engine->clock);
 
@@ -90,6 +88,13 @@ void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret)
     } else if (engine->reference.synchronized) {
         tell_source(engine, at, ret);
     }
+}
+
+void engine_server_snapshot(Engine *engine, Now now, ServerSnapshot *ret)
+{
+    /* A clock that somebody has just stepped must not be served. */
+    engine_enter(engine, now);
+    engine_tell(engine, now, ret);
 }
 
 /* --- changes of the local reference --- */

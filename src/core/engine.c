@@ -223,6 +223,7 @@ static void fill_in_request(const QueuedAction *queued, Action *ret)
     ret->send.exchange = queued->send.exchange;
     ret->send.remote = queued->send.remote;
     ret->send.local = queued->send.local;
+    ret->send.local_port = queued->send.local_port;
     ret->send.length = queued->send.length;
     memcpy(ret->send.bytes, queued->send.request, queued->send.length);
 }

@@ -60,7 +60,7 @@ int verb_add(Client *client, int argc, char **argv)
     char options[SOURCE_OPTIONS_MAX];
     Text text = TEXT(options);
 
-    if (!text_equal(argv[1], "server") && !text_equal(argv[1], "pool"))
+    if (!text_equal(argv[1], "server") && !text_equal(argv[1], "pool") && !text_equal(argv[1], "peer"))
         return syntax_error(argv[0]);
     for (int i = 3; i < argc; i++) {
         text_append(&text, i > 3 ? " " : "");

@@ -24,7 +24,7 @@ static const Verb verbs[] = {
     {"sourcename", "ADDRESS", "The name under which a source was configured", 1, 1, 0, verb_sourcename},
     {"waitsync", "[TRIES [CORRECTION [SKEW [INTERVAL]]]]", "Wait until the clock is synchronised", 0, 4, 0,
      verb_waitsync},
-    {"add", "server|pool NAME [OPTION...]", "Add a source", 2, -1, 0, verb_add},
+    {"add", "server|pool|peer NAME [OPTION...]", "Add a source", 2, -1, 0, verb_add},
     {"delete", "SOURCE", "Remove a source", 1, 1, 0, verb_delete},
     {"online", "[NETWORK]", "Poll sources", 0, 1, 0, verb_online},
     {"offline", "[NETWORK]", "Stop polling sources", 0, 1, 0, verb_offline},

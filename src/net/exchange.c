@@ -216,18 +216,36 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
     return 0;
 }
 
-static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const IpAddress *local, int *ret)
+/* The address that packets to remote leave from. */
+static int local_address(const Exchanges *exchanges, const IpEndpoint *remote, IpAddress *ret)
+{
+    int fd, r = socket_open(&exchanges->config, remote->address.family, &(IpAddress) {}, -1, &fd);
+
+    if (r < 0)
+        return r;
+    r = socket_connect(fd, remote);
+    *ret = socket_local(fd).address;
+    close(fd);
+    return r;
+}
+
+static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const IpEndpoint *local, int *ret)
 {
     IpFamily family = remote->address.family;
-    int32_t port;
+    IpAddress from = local->address;
+    int32_t port = local->port;
     int fd, r;
 
     if (exchanges->count >= EXCHANGES_MAX)
         return -EMFILE;
     if (exchanges->family != IP_UNSPEC && exchanges->family != family)
         return -EAFNOSUPPORT;
-    if ((r = shared_port(exchanges, family, &port)) < 0 ||
-        (r = socket_open(&exchanges->config, family, local, port, &fd)) < 0)
+    /* A socket with a port of the server's has an address of its own: else it would be one of those among
+     * which the kernel distributes requests. */
+    if (port > 0 && from.family != family && (r = local_address(exchanges, remote, &from)) < 0)
+        return r;
+    if ((port == 0 && (r = shared_port(exchanges, family, &port)) < 0) ||
+        (r = socket_open(&exchanges->config, family, &from, port, &fd)) < 0)
         return r;
     if ((r = socket_connect(fd, remote)) < 0) {
         close(fd);
@@ -237,41 +255,54 @@ static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const I
     return 0;
 }
 
-/* Sends and puts the exchange on the list. */
-static int exchange_start(Exchanges *exchanges, Exchange *exchange, const uint8_t *bytes, size_t length,
-                          Timestamp *ret_sent)
+static int send_bytes(Exchange *exchange, const uint8_t *bytes, size_t length, Timestamp *ret_sent)
 {
     struct timespec now = {};
 
-    exchange->local = socket_local(exchange->fd).address;
     (void) clock_gettime(CLOCK_REALTIME, &now);
     if (send(exchange->fd, bytes, length, MSG_NOSIGNAL) < 0)
         return -errno;
     if (socket_transmit_timestamp(exchange->fd, ret_sent) < 0)
         *ret_sent = (Timestamp) {.time = {ns_from_timespec(now)}, .origin = TIMESTAMP_DAEMON};
-    return sd_event_add_io(exchanges->event, &exchange->source, exchange->fd, EPOLLIN, on_socket, exchange);
+    return 0;
 }
 
-void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpAddress *local,
-                    const uint8_t *bytes, size_t length)
+/* Makes an exchange and puts it on the list. */
+static int exchange_new(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote,
+                        const IpEndpoint *local, Exchange **ret)
 {
     cleanup_(exchange_freep) Exchange *exchange = calloc(1, sizeof *exchange);
-    Timestamp sent;
-    int r = -ENOMEM;
+    int r;
 
-    if (exchange) {
-        *exchange = (Exchange) {.owner = exchanges, .id = id, .fd = -1};
-        r = exchange_open(exchanges, remote, local, &exchange->fd);
-    }
+    if (!exchange)
+        return -ENOMEM;
+    *exchange = (Exchange) {.owner = exchanges, .id = id, .fd = -1};
+    if ((r = exchange_open(exchanges, remote, local, &exchange->fd)) < 0 ||
+        (r = sd_event_add_io(exchanges->event, &exchange->source, exchange->fd, EPOLLIN, on_socket,
+                             exchange)) < 0)
+        return r;
+    exchange->local = socket_local(exchange->fd).address;
+    exchange->next = exchanges->first;
+    *ret = exchanges->first = TAKE_PTR(exchange);
+    exchanges->count++;
+    return 0;
+}
+
+void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpEndpoint *local,
+                    const uint8_t *bytes, size_t length)
+{
+    Exchange *exchange = exchange_find(exchanges, id);
+    Timestamp sent;
+    int r = 0;
+
+    if (!exchange)
+        r = exchange_new(exchanges, id, remote, local, &exchange);
     if (r >= 0)
-        r = exchange_start(exchanges, exchange, bytes, length, &sent);
+        r = send_bytes(exchange, bytes, length, &sent);
     if (r < 0) {
+        exchanges_close(exchanges, id);
         exchanges->handlers->on_failed(exchanges->userdata, id, -r);
         return;
     }
-    IpAddress from = exchange->local;
-    exchange->next = exchanges->first;
-    exchanges->first = TAKE_PTR(exchange);
-    exchanges->count++;
-    exchanges->handlers->on_sent(exchanges->userdata, id, sent, from);
+    exchanges->handlers->on_sent(exchanges->userdata, id, sent, exchange->local);
 }

@@ -33,9 +33,10 @@ DEFINE_CLEANUP(Exchanges, exchanges_free);
 /* From the next request on. */
 void exchanges_configure(Exchanges *exchanges, const NetConfig *config);
 
-/* Sends bytes to remote from `local` (IP_UNSPEC: as configured). Tells on_sent() or on_failed() before it
- * returns, and perhaps on_sent() again later with a better timestamp. */
-void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpAddress *local,
+/* Sends bytes to remote from `local` (IP_UNSPEC, port 0: as configured; a port is shared with our other
+ * sockets), by the socket that the exchange has already, if it has one. Tells on_sent() or on_failed() before
+ * it returns, and perhaps on_sent() again later with a better timestamp. */
+void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpEndpoint *local,
                     const uint8_t *bytes, size_t length);
 
 /* Unknown ids are ignored. */

@@ -128,7 +128,11 @@ static int prepare(int fd, const ServerListen *listen, const IpEndpoint *local)
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device) + 1) < 0)
         return -errno;
     socklen_t size = ip_endpoint_to_sockaddr(local, &address);
-    return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
+    if (bind(fd, (const struct sockaddr *) &address, size) < 0)
+        return -errno;
+    /* Nobody else had the port; from now on the sockets of peers may have it, too. */
+    set_optional(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return 0;
 }
 
 static int open_one(ServerSockets *sockets, const ServerListen *listen, const IpEndpoint *local)

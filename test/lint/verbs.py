@@ -80,7 +80,7 @@ COMPLETIONS = [
     (["timectl", "-c", "maxdelayd"], ["maxdelaydevratio"]),
     (["timectl", "--no-p"], ["--no-pager"]),
     (["timectl", "--json", "p"], ["pretty"]),
-    (["timectl", "add", "p"], ["pool"]),
+    (["timectl", "add", "po"], ["pool"]),
     (["timectl", "reset", "s"], ["sources"]),
     (["timectl", "selectopts", "ntp.example.net", "-t"], ["-trust"]),
 ]

@@ -237,7 +237,7 @@ def test_words(fixture):
     assert fixture.alive()
     assert "did you mean sources?" in fails("sorces").stderr
     assert fails("xyzzy").stderr == "Unrecognized command\n"
-    for words in (["tracking", "x"], ["minpoll", "192.0.2.11"], ["add", "peer", "a"], ["burst", "4"], ["makestep", "1"],
+    for words in (["tracking", "x"], ["minpoll", "192.0.2.11"], ["add", "refclock", "a"], ["burst", "4"], ["makestep", "1"],
                   ["selectopts", "192.0.2.11", "+nonsense"], ["waitsync", "-1"], ["reset"], ["reload", "x"],
                   ["online", "255.0.255.0/192.0.2.0"], ["online", "192.0.2.0/33"], ["maxdelay", "192.0.2.11", "nan"]):
         assert fails(*words).stderr == f"Invalid syntax for {words[0]} command\n"

@@ -350,9 +350,10 @@ static void test_hostile_source(void **state unused_)
     assert_int_equal(problem.kind, PROBLEM_INVALID_NAME);
     assert_false(config_parse_source(defaults, SOURCE_SERVER, "a", big, &source, &problem));
     assert_int_equal(problem.kind, PROBLEM_LINE_TOO_LONG);
-    assert_false(config_parse_source(defaults, SOURCE_PEER, "a", "", &source, &problem));
-    assert_int_equal(problem.kind, PROBLEM_DIRECTIVE_LATER);
+    assert_true(config_parse_source(defaults, SOURCE_PEER, "a", "xleave", &source, &problem));
+    assert_int_equal(source.kind, SOURCE_PEER);
     assert_false(config_parse_source(defaults, SOURCE_REFCLOCK, "a", "", &source, &problem));
+    assert_int_equal(problem.kind, PROBLEM_DIRECTIVE_LATER);
 }
 
 /* What is kept of the problems of a long and wholly wrong file is bounded; all are counted. */

@@ -142,7 +142,7 @@ static void ask_and_answer(const char *address)
 
     begin(address, -1);
     RawTime start = raw_now();
-    exchanges_send(exchanges, (ExchangeId) {7}, &server_endpoint, &(IpAddress) {}, request, sizeof request);
+    exchanges_send(exchanges, (ExchangeId) {7}, &server_endpoint, &(IpEndpoint) {}, request, sizeof request);
     assert_int_equal(seen.sent, 1);
     assert_true(seen.exchange.value == 7);
     assert_true(ip_address_equal(&seen.local, &server_endpoint.address));
@@ -185,7 +185,8 @@ static void test_fresh_port_each_time(void **state)
     (void) state;
     begin("127.0.0.1", -1);
     for (unsigned i = 0; i < ELEMENTS(ports); i++) {
-        exchanges_send(exchanges, (ExchangeId) {i}, &server_endpoint, &(IpAddress) {}, packet, sizeof packet);
+        exchanges_send(exchanges, (ExchangeId) {i}, &server_endpoint, &(IpEndpoint) {}, packet,
+                       sizeof packet);
         ports[i] = answer(packet, sizeof packet).port;
     }
     /* All eight are open at once: no two can have the same port. */
@@ -209,8 +210,8 @@ static void test_shared_port(void **state)
     assert_int_equal(server_open("127.0.0.1"), 0);
     second = server_endpoint;
 
-    exchanges_send(exchanges, (ExchangeId) {1}, &first, &(IpAddress) {}, packet, sizeof packet);
-    exchanges_send(exchanges, (ExchangeId) {2}, &second, &(IpAddress) {}, packet, sizeof packet);
+    exchanges_send(exchanges, (ExchangeId) {1}, &first, &(IpEndpoint) {}, packet, sizeof packet);
+    exchanges_send(exchanges, (ExchangeId) {2}, &second, &(IpEndpoint) {}, packet, sizeof packet);
     uint16_t port = answer(packet, sizeof packet).port;
     run_until_packet(1);
     assert_true(seen.exchange.value == 2);
@@ -223,7 +224,7 @@ static void test_shared_port(void **state)
     assert_true(seen.exchange.value == 1);
 
     /* Still the same port when nothing was open in between. */
-    exchanges_send(exchanges, (ExchangeId) {3}, &first, &(IpAddress) {}, packet, sizeof packet);
+    exchanges_send(exchanges, (ExchangeId) {3}, &first, &(IpEndpoint) {}, packet, sizeof packet);
     assert_int_equal(answer(packet, sizeof packet).port, port);
     end();
 }
@@ -236,7 +237,7 @@ static void test_nobody_listens(void **state)
     begin("127.0.0.1", -1);
     close(server);
     server = -1;
-    exchanges_send(exchanges, (ExchangeId) {9}, &server_endpoint, &(IpAddress) {}, packet, sizeof packet);
+    exchanges_send(exchanges, (ExchangeId) {9}, &server_endpoint, &(IpEndpoint) {}, packet, sizeof packet);
     while (seen.failures == 0)
         if (sd_event_run(event, PATIENCE_US) <= 0)
             fail_msg("the refusal was not told");
@@ -251,7 +252,7 @@ static void test_closed_exchange_hears_nothing(void **state)
 
     (void) state;
     begin("127.0.0.1", -1);
-    exchanges_send(exchanges, (ExchangeId) {1}, &server_endpoint, &(IpAddress) {}, packet, sizeof packet);
+    exchanges_send(exchanges, (ExchangeId) {1}, &server_endpoint, &(IpEndpoint) {}, packet, sizeof packet);
     exchanges_close(exchanges, (ExchangeId) {1});
     exchanges_close(exchanges, (ExchangeId) {1}); /* unknown by now */
     answer(packet, sizeof packet);
@@ -267,7 +268,7 @@ static void test_bounded(void **state)
     (void) state;
     begin("127.0.0.1", -1);
     for (unsigned i = 0; i < EXCHANGES_MAX + 10; i++)
-        exchanges_send(exchanges, (ExchangeId) {i + 1}, &server_endpoint, &(IpAddress) {}, packet,
+        exchanges_send(exchanges, (ExchangeId) {i + 1}, &server_endpoint, &(IpEndpoint) {}, packet,
                        sizeof packet);
     assert_true(seen.sent <= EXCHANGES_MAX);
     assert_int_equal(seen.sent + seen.failures, EXCHANGES_MAX + 10);

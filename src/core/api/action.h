@@ -16,10 +16,10 @@ typedef struct ExchangeId {
 #define NTP_PACKET_MAX 1140
 
 typedef enum ActionKind {
-    ACTION_SEND =
-        0, /* open a socket for `exchange`, connect, send. -> engine_on_sent() or engine_on_send_failed() */
-    ACTION_CLOSE,         /* nothing more is expected for `exchange` */
-    ACTION_RESOLVE,       /* look up a name -> engine_on_resolved() */
+    ACTION_SEND = 0, /* open a socket for `exchange` (if it has none), connect, send. -> engine_on_sent() or
+                        engine_on_send_failed() */
+    ACTION_CLOSE,    /* nothing more is expected for `exchange` */
+    ACTION_RESOLVE,  /* look up a name -> engine_on_resolved() */
     ACTION_SET_FREQUENCY, /* of the kernel clock, slew included -> engine_on_frequency_set() */
     ACTION_STEP,          /* add to the kernel clock at once -> engine_on_stepped() */
     ACTION_SET_STATUS,    /* what the kernel tells programs: no answer */
@@ -34,7 +34,8 @@ typedef struct Action {
         struct {
             ExchangeId exchange;
             IpEndpoint remote;
-            IpAddress local; /* bind to it; IP_UNSPEC: any */
+            IpAddress local;     /* bind to it; IP_UNSPEC: any */
+            uint16_t local_port; /* and to this port, beside others of ours; 0: as configured */
             uint16_t length;
             uint8_t bytes[NTP_PACKET_MAX];
         } send;

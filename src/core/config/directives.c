@@ -140,7 +140,7 @@ const Directive DIRECTIVES[] = {
     LATER("ntsserverkey"),
     LATER("ntstrustedcerts"),
     LATER("opencommands"),
-    LATER("peer"),
+    {"peer", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
     {"pidfile", .arguments = "FILE", .fields = {{VALUE_STRING, AT(daemon.pid_file)}}},
     {"pool", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
     {"port", .arguments = "PORT", .fields = {{VALUE_UINT16, AT(server.port), RANGE(0, 65535)}}},

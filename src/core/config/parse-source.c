@@ -172,7 +172,7 @@ static bool accept_words(SourceKind kind, const char *name, const char *options,
 {
     uint32_t column;
 
-    if (kind != SOURCE_SERVER && kind != SOURCE_POOL) {
+    if (kind == SOURCE_REFCLOCK) {
         *ret_problem = refusal(PROBLEM_DIRECTIVE_LATER, kind, directive_of(kind), 0);
         return false;
     }

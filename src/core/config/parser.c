@@ -228,10 +228,13 @@ static void apply_only(Statement *statement, const Directive *directive)
 
 static int apply_source(ConfigParser *parser, Statement *statement, const char *origin)
 {
-    bool is_pool = text_equal_ignore_case(statement->words->list[0].text, "pool");
+    const char *word = statement->words->list[0].text;
+    SourceKind kind = text_equal_ignore_case(word, "pool")   ? SOURCE_POOL
+                      : text_equal_ignore_case(word, "peer") ? SOURCE_PEER
+                                                             : SOURCE_SERVER;
     SourceConfig source;
 
-    int r = parse_source_statement(statement, is_pool ? SOURCE_POOL : SOURCE_SERVER, &source);
+    int r = parse_source_statement(statement, kind, &source);
     if (r < 0 || statement->failed)
         return r;
     if (parser->config->source_count >= CONFIG_SOURCES_MAX) {
@@ -302,12 +305,6 @@ static int apply_directive(ConfigParser *parser, Statement *statement, const Dir
     return 0;
 }
 
-/* Directives that describe a source; nothing else is allowed in a .sources file. */
-static bool is_source_directive(const Directive *directive)
-{
-    return directive->form == FORM_SOURCE || text_equal(directive->name, "peer");
-}
-
 /* Carries out the line in parser->words. Returns 1 with a step, 0 when it gave none, or -ENOMEM. */
 static int read_statement(ConfigParser *parser, const Frame *frame, ConfigStep *ret)
 {
@@ -328,7 +325,7 @@ static int read_statement(ConfigParser *parser, const Frame *frame, ConfigStep *
         statement_report(&statement, &problem);
         return 0;
     }
-    if (frame->kind == CONFIG_TEXT_SOURCES && !is_source_directive(directive)) {
+    if (frame->kind == CONFIG_TEXT_SOURCES && directive->form != FORM_SOURCE) {
         statement_error(&statement, PROBLEM_NOT_IN_SOURCE_FILE, 0);
         return 0;
     }

@@ -23,6 +23,7 @@ void client_reset(Client *client)
 {
     *client = (Client) {.version = 4, .sent = LOCAL_UNSET};
     client->report.reference_time = COOKED_UNSET;
+    symmetric_reset(&client->symmetric);
 }
 
 /* Long digests travel whole in version 3 only; what is new needs version 4. */
@@ -33,6 +34,36 @@ static uint8_t version_of(const SourceConfig *config, const KeyInfo *key)
     if (config->version != 0)
         return (uint8_t) config->version;
     return key->mac_length > MAC_DIGEST_MAX_V4 ? 3 : 4;
+}
+
+static NtpPacket client_packet(Client *client, const ClientRequest *request, uint8_t version)
+{
+    NtpPacket packet = {
+        .version = version,
+        .mode = NTP_MODE_CLIENT,
+        .poll = request->poll,
+        .precision = 32, /* says nothing about us */
+        .transmit = {request->secret != 0 ? request->secret : 1},
+    };
+
+    if (request->config->xleave)
+        interleave_ask(&client->interleave, request->receive_secret, &packet);
+    return packet;
+}
+
+/* A peer measures by what we tell it: nothing in it is secret. */
+static NtpPacket peer_packet(Client *client, const ClientRequest *request, uint8_t version)
+{
+    NtpPacket packet = request->own->header;
+
+    packet.version = version;
+    packet.poll = request->poll;
+    symmetric_note_sent(&client->symmetric, client->sent_as, client->interleave.received_as);
+    symmetric_ask(&client->symmetric, request->own, client->sent, request->config->xleave, request->secret,
+                  &packet);
+    /* A peer that wants the mode is understood, wanted or not on our side. */
+    client->interleave.received_as = packet.receive;
+    return packet;
 }
 
 /* Writes what stands behind the header of a request. Returns the length of it all, 0: there is no such key.
@@ -60,15 +91,9 @@ size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[
     if (key != 0 && !authenticator_find(request->authenticator, key, &info))
         return 0;
 
-    NtpPacket packet = {
-        .version = version_of(request->config, &info),
-        .mode = NTP_MODE_CLIENT,
-        .poll = request->poll,
-        .precision = 32, /* says nothing about us */
-        .transmit = {request->secret != 0 ? request->secret : 1},
-    };
-    if (request->config->xleave)
-        interleave_ask(&client->interleave, request->receive_secret, &packet);
+    uint8_t version = version_of(request->config, &info);
+    NtpPacket packet =
+        request->own ? peer_packet(client, request, version) : client_packet(client, request, version);
     ntp_packet_build(&packet, ret);
     size_t length = append_tail(request, packet.version, ret);
     if (length == 0)
@@ -119,10 +144,16 @@ void client_forget_exchange(Client *client)
     interleave_reset(&client->interleave);
 }
 
-void client_close(Client *client)
+void client_give_up(Client *client)
 {
     if (client_is_waiting(client))
         interleave_on_missed(&client->interleave);
+    client->answered = true;
+}
+
+void client_close(Client *client)
+{
+    client_give_up(client);
     client->interleave.received_as.value = 0;
     client->exchange.value = 0;
     client->answered = false;
@@ -170,7 +201,9 @@ static PacketVerdict test_delay(const ClientContext *context, const Measurement 
 {
     const Sample *sample = &m->sample;
 
-    if (sample->peer_delay < 0 || m->response_time > CLIENT_RESPONSE_TIME_MAX ||
+    /* A peer answers when it is its own turn. */
+    if (sample->peer_delay < 0 ||
+        (m->response_time > CLIENT_RESPONSE_TIME_MAX && context->config->kind != SOURCE_PEER) ||
         sample->peer_delay - sample->peer_dispersion > context->config->max_delay ||
         exp2(packet->precision) > context->config->max_delay)
         return PACKET_DELAY;
@@ -241,6 +274,13 @@ static PacketVerdict judge_measurement(const Client *client, const ClientContext
     return verdict;
 }
 
+static bool is_answering_mode(const ClientContext *context, uint8_t mode)
+{
+    if (context->config->kind == SOURCE_PEER)
+        return mode == NTP_MODE_ACTIVE || mode == NTP_MODE_PASSIVE;
+    return mode == NTP_MODE_SERVER;
+}
+
 /* Is it an answer at all, from whom we asked, to what we asked? */
 static PacketVerdict judge_frame(const Client *client, const ClientContext *context, const ClientInput *input,
                                  NtpPacket *ret_packet)
@@ -249,7 +289,7 @@ static PacketVerdict judge_frame(const Client *client, const ClientContext *cont
         return PACKET_MALFORMED;
     if (ret_packet->version != client->version)
         return PACKET_BAD_VERSION;
-    if (ret_packet->mode != NTP_MODE_SERVER)
+    if (!is_answering_mode(context, ret_packet->mode))
         return PACKET_BAD_MODE;
     if (!ip_address_equal(&input->remote.address, &context->remote.address) ||
         input->remote.port != context->remote.port)
@@ -292,10 +332,10 @@ static PacketVerdict judge_mac(const ClientContext *context, const ClientInput *
     return PACKET_GOOD;
 }
 
-/* A kiss-o'-death needs no times. */
+/* A kiss-o'-death needs no times. A peer that looks like that is just not synchronised. */
 static PacketVerdict judge_kind(const NtpPacket *packet, uint16_t tests)
 {
-    if (packet->leap == LEAP_UNSYNCHRONIZED && packet->stratum == 0)
+    if (packet->mode == NTP_MODE_SERVER && packet->leap == LEAP_UNSYNCHRONIZED && packet->stratum == 0)
         return packet->reference_id == NTP_KISS_RATE ? PACKET_KISS_RATE : PACKET_KISS_OTHER;
     return tests & TEST_3 ? PACKET_GOOD : PACKET_NO_TIMESTAMP;
 }
@@ -370,7 +410,7 @@ static bool find_times(Client *client, const ClientContext *context, const Clien
         times.remote_sent += shift;
         good = interleave_times(&client->interleave, &times, ret);
     }
-    if (context->config->xleave)
+    if (context->config->xleave || context->config->kind == SOURCE_PEER)
         interleave_on_answer(&client->interleave, &times, packet->receive, !interleaved);
     return good;
 }
@@ -414,6 +454,25 @@ static PacketVerdict judge_answer(Client *client, const ClientContext *context, 
     return judge_kind(&ret->packet, ret->tests);
 }
 
+/* What the next packet to a peer will answer. */
+static void note_peer(Client *client, const ClientContext *context, const ClientInput *input,
+                      const ClientResult *result, PacketVerdict verdict)
+{
+    bool answers = verdict != PACKET_BOGUS_ORIGIN;
+    uint16_t tests = 0;
+
+    if (verdict == PACKET_GOOD) {
+        (void) symmetric_on_packet(&client->symmetric, &result->packet, input->received, true);
+        return;
+    }
+    if (!result->tested || verdict == PACKET_DUPLICATE ||
+        judge_mac(context, input, &result->packet, &tests) != PACKET_GOOD)
+        return;
+    /* The next interleaved packet will be about this one, of which there is no exchange. */
+    if (symmetric_on_packet(&client->symmetric, &result->packet, input->received, answers))
+        interleave_lose(&client->interleave);
+}
+
 static PacketVerdict judge(Client *client, const ClientContext *context, const ClientInput *input,
                            ClientResult *ret)
 {
@@ -422,6 +481,8 @@ static PacketVerdict judge(Client *client, const ClientContext *context, const C
     NtpPacket *packet = &ret->packet;
 
     PacketVerdict verdict = judge_answer(client, context, input, ret);
+    if (context->config->kind == SOURCE_PEER)
+        note_peer(client, context, input, ret, verdict);
     ret->finished = verdict == PACKET_GOOD || verdict == PACKET_KISS_RATE || verdict == PACKET_KISS_OTHER;
     if (verdict != PACKET_GOOD)
         return verdict;

@@ -16,6 +16,7 @@
 #include "core/ntp/interleave.h"
 #include "core/ntp/mono-root.h"
 #include "core/ntp/packet.h"
+#include "core/ntp/symmetric.h"
 #include "core/stats/source-stats.h"
 
 /* Seconds after which an answer is of no use any more, on top of maxdelay. */
@@ -34,6 +35,7 @@ typedef struct Client {
     TimestampOrigin sent_origin;
     NtpTime last_receive, last_transmit; /* of the server, in the last answer; 0: none */
     Interleave interleave;
+    Symmetric symmetric;  /* of a peer */
     MonoClock mono_clock; /* of the server */
     NtpReport report;     /* without id and remote */
 } Client;
@@ -46,6 +48,7 @@ typedef struct ClientRequest {
     ExchangeId exchange;
     uint64_t secret;         /* unpredictable; 0 is replaced */
     uint64_t receive_secret; /* another one */
+    const SymmetricOwn *own; /* for a peer: what we tell it; NULL: a client tells nothing */
     int8_t poll;             /* log2 s */
 } ClientRequest;
 
@@ -67,6 +70,9 @@ void client_forget_exchange(Client *client);
 
 /* Nothing more is expected of the exchange. */
 void client_close(Client *client);
+
+/* No answer counts any more; of a peer, whose socket stays. */
+void client_give_up(Client *client);
 
 static inline bool client_is_waiting(const Client *client)
 {

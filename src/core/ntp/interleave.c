@@ -38,6 +38,8 @@ bool interleave_times(const Interleave *interleave, const ExchangeTimes *now, Ex
 {
     const ExchangeTimes *last = &interleave->last;
 
+    if (!interleave->known)
+        return false;
     /* The server received, sent, and received again, in this order. */
     if (now->remote_sent < last->remote_received || now->remote_sent > now->remote_received)
         return false;
@@ -66,6 +68,11 @@ void interleave_on_answer(Interleave *interleave, const ExchangeTimes *times, Nt
         .last_receive = name,
         .received_as = interleave->received_as,
     };
+}
+
+void interleave_lose(Interleave *interleave)
+{
+    interleave->known = false;
 }
 
 void interleave_on_missed(Interleave *interleave)

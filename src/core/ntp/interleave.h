@@ -48,6 +48,9 @@ bool interleave_times(const Interleave *interleave, const ExchangeTimes *now, Ex
 /* The open request was answered; name: receive timestamp of the answer. */
 void interleave_on_answer(Interleave *interleave, const ExchangeTimes *times, NtpTime name, bool basic);
 
+/* There was a packet of which there is no exchange. */
+void interleave_lose(Interleave *interleave);
+
 /* It was not. */
 void interleave_on_missed(Interleave *interleave);
 

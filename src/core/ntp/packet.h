@@ -15,7 +15,13 @@
 
 #define NTP_HEADER_SIZE 48
 
-enum { NTP_MODE_CLIENT = 3, NTP_MODE_SERVER = 4 };
+enum {
+    NTP_MODE_ACTIVE = 1,
+    NTP_MODE_PASSIVE = 2,
+    NTP_MODE_CLIENT = 3,
+    NTP_MODE_SERVER = 4,
+    NTP_MODE_BROADCAST = 5
+};
 
 /* Kiss code of a server that is asked too often, as a reference ID in host order: "RATE". */
 #define NTP_KISS_RATE UINT32_C(0x52415445)

@@ -31,7 +31,7 @@ enum { MODE_NONE = 0, MODE_ACTIVE = 1, MODE_PASSIVE = 2, MODE_CLIENT = 3, MODE_S
 static_assert(SERVER_ANSWER_SIZE == NTP_HEADER_SIZE, "an answer is a header");
 static_assert(sizeof(ServerSnapshot) == 12 * sizeof(uint64_t), "words only");
 
-static uint64_t fuzz_mask_of(int64_t precision)
+uint64_t server_fuzz_mask(int64_t precision)
 {
     /* The fraction has 32 bits; a clock that is worse than a second is not made worse still. */
     int64_t bits = CLAMP(32 + precision, 0, 32);
@@ -55,7 +55,7 @@ void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_
 
     ntp_packet_build(&packet, header);
     *ret = (ServerBatch) {
-        .fuzz_mask = fuzz_mask_of(snapshot->precision),
+        .fuzz_mask = server_fuzz_mask(snapshot->precision),
         .min_poll = min_poll,
         .snapshot = *snapshot,
     };

@@ -31,6 +31,9 @@ typedef struct ServerSnapshot {
     int64_t precision;      /* log2 s */
 } ServerSnapshot;
 
+/* Bits of a timestamp below a precision (log2 s). */
+uint64_t server_fuzz_mask(int64_t precision);
+
 /* The snapshot made ready for the requests of one batch: the beginning of each answer, and the clock. */
 typedef struct ServerBatch {
     uint8_t header[24]; /* up to the reference timestamp; version, mode and poll are still missing */
