@@ -135,6 +135,8 @@ static int daemon_drain(Daemon *daemon)
             journal_print(daemon->journal, LOG_LEVEL_ERROR, "No suitable source for synchronisation");
         return sd_event_exit(daemon->event, status);
     }
+    if (daemon->server)
+        time_server_refresh(daemon->server);
     return arm_timer(daemon);
 }
 

@@ -44,7 +44,7 @@ struct TimeServer {
     size_t commanded_count;
     uint32_t last_question;
     AccessTable *access;
-    ServerShard *shard;
+    ServerHands *hands;
     ServerSockets *sockets;
     Lookup *lookup;
     sd_event_source *retry;
@@ -80,17 +80,14 @@ static void snapshot(void *userdata, Now now, ServerSnapshot *ret)
     server->setup.snapshot(server->setup.userdata, now, ret);
 }
 
-static const ServerSocketsHandlers socket_handlers = {
-    .requests = {.now = kernel_clock_now, .snapshot = snapshot},
-    .on_failed = on_failed,
-};
-
 static void open_sockets(TimeServer *server)
 {
     const ServerListen listen = {.config = &server->config,
                                  .v4 = server->v4,
                                  .v6 = server->v6,
-                                 .dscp = server->dscp};
+                                 .dscp = server->dscp,
+                                 .passed = server->setup.passed,
+                                 .passed_count = server->setup.passed_count};
     size_t wanted = 0;
 
     for (size_t i = 0; i < server->config.address_count; i++)
@@ -103,7 +100,7 @@ static void open_sockets(TimeServer *server)
         journal_print(server->setup.journal, LOG_LEVEL_DEBUG, "Listening on %s",
                       ip_endpoint_format(&local, text));
     }
-    server->failed = server->config.port > 0 && count < wanted;
+    server->failed = server->config.port > 0 && server->setup.passed_count == 0 && count < wanted;
     if (server->failed)
         arm_retry(server);
 }
@@ -162,7 +159,7 @@ static int rebuild(TimeServer *server)
     int r = access_table_new(rules, count, &table);
     if (r < 0)
         return r;
-    server_shard_set_access(server->shard, table);
+    server_hands_set_access(server->hands, table);
     access_table_free(server->access);
     server->access = table;
     return 0;
@@ -256,16 +253,41 @@ static int take_lines(TimeServer *server, const ServerConfig *config)
 
 /* --- the whole --- */
 
+/* Starts or ends threads. Without them we serve no worse, only on one core. */
+static int set_threads(TimeServer *server, size_t threads)
+{
+    Journal *journal = server->setup.journal;
+
+    if (threads > 0 && server->setup.passed_count > 0) {
+        journal_print(
+            journal, LOG_LEVEL_ERROR,
+            "serverthreads %zu is refused: threads need sockets that share a port, which sockets of "
+            "systemd's user cannot do with ours; the main thread serves",
+            threads);
+        threads = 0;
+    }
+    server_sockets_close(server->sockets);
+    int r = server_hands_set_threads(server->hands, threads);
+    if (r >= 0 || threads == 0)
+        return r;
+    journal_print(journal, LOG_LEVEL_ERROR, "Could not start %zu server threads: %s; the main thread serves",
+                  threads, strerror(-r));
+    return server_hands_set_threads(server->hands, 0);
+}
+
 int time_server_configure(TimeServer *server, const Config *config)
 {
     const ServerConfig *new = &config->server;
-    bool listens = !server_config_listens_equal(&server->config, new) || server->dscp != config->net.dscp;
+    bool new_threads = server->config.threads != new->threads;
+    bool listens =
+        new_threads || !server_config_listens_equal(&server->config, new) || server->dscp != config->net.dscp;
     ServerConfig copy;
     /* A limit of 0 still keeps the smallest log there is. */
     size_t log_limit = new->no_client_log ? 0 : MAX((size_t) new->log_limit, (size_t) 1);
     int r;
 
-    if ((r = server_shard_configure(server->shard, &new->rate_limit, log_limit)) < 0)
+    if ((new_threads && (r = set_threads(server, (size_t) new->threads)) < 0) ||
+        (r = server_hands_configure(server->hands, &new->rate_limit, log_limit)) < 0)
         return r;
     if ((!server->access || !lines_equal(server, new)) && (r = take_lines(server, new)) < 0)
         return r;
@@ -282,13 +304,25 @@ int time_server_configure(TimeServer *server, const Config *config)
 
 static int connect_parts(TimeServer *server)
 {
-    ServerShardSetup shard = {.authenticator = server->setup.authenticator};
+    ServerHandsSetup hands = {
+        .event = server->setup.event,
+        .handlers = {.now = kernel_clock_now, .snapshot = snapshot},
+        .userdata = server,
+        .authenticator = server->setup.authenticator,
+    };
+    ServerSocketsSetup sockets = {
+        .event = server->setup.event,
+        .on_failed = on_failed,
+        .userdata = server,
+    };
     int r;
 
-    memcpy(shard.secret, server->setup.secret, sizeof shard.secret);
-    if ((r = server_shard_new(&shard, &server->shard)) < 0 ||
-        (r = server_sockets_new(server->setup.event, server->shard, &socket_handlers, server,
-                                &server->sockets)) < 0 ||
+    memcpy(hands.secret, server->setup.secret, sizeof hands.secret);
+    memcpy(&sockets.secret, server->setup.secret + sizeof hands.secret, sizeof sockets.secret);
+    if ((r = server_hands_new(&hands, &server->hands)) < 0)
+        return r;
+    sockets.hands = server->hands;
+    if ((r = server_sockets_new(&sockets, &server->sockets)) < 0 ||
         (r = lookup_new(server->setup.event, server->setup.family, on_resolved, server, &server->lookup)) <
             0 ||
         (r = sd_event_add_time(server->setup.event, &server->retry, CLOCK_MONOTONIC, 0, USEC, on_retry,
@@ -319,7 +353,7 @@ TimeServer *time_server_free(TimeServer *server)
     sd_event_source_disable_unref(server->retry);
     lookup_free(server->lookup);
     server_sockets_free(server->sockets);
-    server_shard_free(server->shard);
+    server_hands_free(server->hands);
     access_table_free(server->access);
     free_lines(server->lines, server->line_count);
     free(server->commanded);
@@ -363,9 +397,9 @@ CommandResult time_server_apply(TimeServer *server, const Command *command, Comm
     AccessRule rule = command->access;
 
     if (command->kind == COMMAND_RESET_CLIENTS) {
-        if (!server_shard_log(server->shard))
+        if (!server_hands_log_clients(server->hands))
             return COMMAND_NOT_ENABLED;
-        client_log_reset(server_shard_log(server->shard));
+        server_hands_reset_clients(server->hands);
         return COMMAND_OK;
     }
     rule.allow = command->kind == COMMAND_ALLOW;
@@ -379,9 +413,9 @@ void time_server_report(const TimeServer *server, ServerReport *ret)
 {
     *ret = (ServerReport) {
         .listening = server_sockets_count(server->sockets) > 0,
-        .logs_clients = server_shard_log(server->shard),
+        .logs_clients = server_hands_log_clients(server->hands),
     };
-    server_shard_report(server->shard, kernel_clock_now().mono, ret);
+    server_hands_report(server->hands, kernel_clock_now().mono, ret);
 }
 
 bool time_server_allows(const TimeServer *server, const IpAddress *address)
@@ -391,7 +425,10 @@ bool time_server_allows(const TimeServer *server, const IpAddress *address)
 
 bool time_server_next_client(const TimeServer *server, uint64_t *position, ClientReport *ret)
 {
-    const ClientLog *log = server_shard_log(server->shard);
+    return server_hands_next_client(server->hands, position, kernel_clock_now().mono, ret);
+}
 
-    return log && client_log_next(log, position, kernel_clock_now().mono, ret);
+void time_server_refresh(TimeServer *server)
+{
+    server_hands_post(server->hands);
 }

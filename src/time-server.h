@@ -3,14 +3,14 @@
 #pragma once
 
 /* The server as a part of the daemon: who may ask, by configuration and by commands; whether and where it
- * listens; its shard. */
+ * listens, and who serves. */
 
 #include <systemd/sd-event.h>
 
 #include "base/journal.h"
 #include "core/api/command.h"
 #include "core/config/config.h"
-#include "core/ntp/server-shard.h"
+#include "net/server-socket.h"
 
 typedef struct TimeServer TimeServer;
 
@@ -18,8 +18,10 @@ typedef struct TimeServerSetup {
     sd_event *event;
     Journal *journal;
     IpFamily family; /* the only one that is used; IP_UNSPEC: both */
-    uint8_t secret[2 * SIPHASH_KEY_SIZE];
-    Authenticator authenticator;                                    /* must stay as long as the server */
+    uint8_t secret[2 * SIPHASH_KEY_SIZE + sizeof(uint32_t)];
+    Authenticator authenticator; /* must stay as long as the server */
+    const PassedSocket *passed;  /* borrowed for ever */
+    size_t passed_count;
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret); /* what our time is */
     void *userdata;
 } TimeServerSetup;
@@ -39,3 +41,6 @@ void time_server_report(const TimeServer *server, ServerReport *ret);
 bool time_server_allows(const TimeServer *server, const IpAddress *address);
 /* See client_log_next(). */
 bool time_server_next_client(const TimeServer *server, uint64_t *position, ClientReport *ret) must_check_;
+
+/* Our time may be another one now: tells the threads. */
+void time_server_refresh(TimeServer *server);

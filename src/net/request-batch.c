@@ -256,3 +256,13 @@ bool request_batch_serve(RequestBatch *batch, int fd)
     send_all(batch, fd, answers);
     return received == REQUEST_BATCH_MAX;
 }
+
+void request_batch_on_error(RequestBatch *batch, int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    (void) batch;
+    /* Reading it clears it. */
+    (void) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+}

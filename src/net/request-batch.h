@@ -31,3 +31,6 @@ int request_batch_prepare_socket(int fd, IpFamily family) must_check_;
 
 /* Serves what waits on a socket (non-blocking), one batch at most. Returns whether there may be more. */
 bool request_batch_serve(RequestBatch *batch, int fd);
+
+/* The socket says that something went wrong: an earlier answer did not arrive, which is nothing to us. */
+void request_batch_on_error(RequestBatch *batch, int fd);

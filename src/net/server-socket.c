@@ -1,54 +1,57 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* Sockets for requests; see server-socket.h. */
+/* Sockets for requests; see server-socket.h.
+ *
+ * For each address there are as many sockets as hands, one after another in the list. Those that were passed
+ * to us are there first, and stay open when we stop listening: they are not ours to close. */
 
 #include "net/server-socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/socket.h"
 
-/* Batches before the event loop has its turn. */
-#define BATCHES_AT_ONCE 4
+/* Batches before the event loop has its turn: a millisecond at most, on a slow machine. */
+#define BATCHES_AT_ONCE 16
 /* Our own requests and their answers come first: they are what makes the time right. */
 #define SERVER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
 
 typedef struct ServerSocket {
     ServerSockets *owner;
     int fd;
-    IpFamily family;
-    sd_event_source *source;
+    bool passed;             /* not to be closed */
+    sd_event_source *source; /* NULL: a thread's */
 } ServerSocket;
 
 struct ServerSockets {
-    sd_event *event;
-    RequestBatch *batch; /* owned */
-    const ServerSocketsHandlers *handlers;
-    void *userdata;
+    ServerSocketsSetup setup;
     ServerSocket **list; /* owned */
     size_t count;
 };
 
-int server_sockets_new(sd_event *event, ServerShard *shard, const ServerSocketsHandlers *handlers,
-                       void *userdata, ServerSockets **ret)
+int server_sockets_new(const ServerSocketsSetup *setup, ServerSockets **ret)
 {
-    cleanup_(server_sockets_freep) ServerSockets *sockets = calloc(1, sizeof *sockets);
+    ServerSockets *sockets = calloc(1, sizeof *sockets);
 
     if (!sockets)
         return -ENOMEM;
-    sockets->event = sd_event_ref(event);
-    sockets->handlers = handlers;
-    sockets->userdata = userdata;
-    int r = request_batch_new(shard, &handlers->requests, userdata, &sockets->batch);
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(sockets);
+    sockets->setup = *setup;
+    sd_event_ref(setup->event);
+    *ret = sockets;
     return 0;
+}
+
+ServerSockets *server_sockets_free(ServerSockets *sockets)
+{
+    if (!sockets)
+        return NULL;
+    server_sockets_close(sockets);
+    sd_event_unref(sockets->setup.event);
+    free(sockets);
+    return NULL;
 }
 
 static ServerSocket *server_socket_free(ServerSocket *socket)
@@ -56,15 +59,34 @@ static ServerSocket *server_socket_free(ServerSocket *socket)
     if (!socket)
         return NULL;
     sd_event_source_disable_unref(socket->source);
-    if (socket->fd >= 0)
+    if (socket->fd >= 0 && !socket->passed)
         close(socket->fd);
     free(socket);
     return NULL;
 }
 DEFINE_CLEANUP(ServerSocket, server_socket_free);
 
-static void close_all(ServerSockets *sockets)
+/* Gives each thread its sockets of the list. */
+static int hand_out(ServerSockets *sockets)
 {
+    size_t hands = server_hands_count(sockets->setup.hands), each = sockets->count / hands;
+    cleanup_(freep) int *fds = calloc(each + 1, sizeof *fds);
+
+    if (!fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < hands; i++) {
+        for (size_t j = 0; j < each; j++)
+            fds[j] = sockets->list[j * hands + i]->fd;
+        int r = server_hands_give(sockets->setup.hands, i, fds, each);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void server_sockets_close(ServerSockets *sockets)
+{
+    server_hands_take_away(sockets->setup.hands);
     for (size_t i = 0; i < sockets->count; i++)
         server_socket_free(sockets->list[i]);
     free(sockets->list);
@@ -72,70 +94,21 @@ static void close_all(ServerSockets *sockets)
     sockets->count = 0;
 }
 
-ServerSockets *server_sockets_free(ServerSockets *sockets)
-{
-    if (!sockets)
-        return NULL;
-    close_all(sockets);
-    request_batch_free(sockets->batch);
-    sd_event_unref(sockets->event);
-    free(sockets);
-    return NULL;
-}
-
-/* --- serving --- */
-
 static int on_requests(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     ServerSocket *socket = userdata;
+    RequestBatch *batch = server_hands_batch(socket->owner->setup.hands);
 
     (void) source;
-    /* An error that waits, of an earlier answer, is told once and is nothing to us. */
-    if (revents & EPOLLERR) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        (void) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    }
-    for (int i = 0; i < BATCHES_AT_ONCE && request_batch_serve(socket->owner->batch, fd); i++)
+    if (revents & EPOLLERR)
+        request_batch_on_error(batch, fd);
+    for (int i = 0; i < BATCHES_AT_ONCE && request_batch_serve(batch, fd); i++)
         ;
     return 0;
 }
 
-/* --- opening --- */
-
-static void set_optional(int fd, int level, int option, int value)
-{
-    (void) setsockopt(fd, level, option, &value, sizeof value);
-}
-
-static int prepare(int fd, const ServerListen *listen, const IpEndpoint *local)
-{
-    const char *device = listen->config->device;
-    bool v4 = local->address.family == IP_V4;
-    struct sockaddr_storage address;
-    static const int yes = 1;
-
-    int r = request_batch_prepare_socket(fd, local->address.family);
-    if (r < 0)
-        return r;
-    if (!v4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0)
-        return -errno;
-    /* An address may come later than we do. */
-    set_optional(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
-    if (listen->dscp > 0)
-        set_optional(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, listen->dscp << 2);
-    if (device[0] != '\0' &&
-        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device) + 1) < 0)
-        return -errno;
-    socklen_t size = ip_endpoint_to_sockaddr(local, &address);
-    if (bind(fd, (const struct sockaddr *) &address, size) < 0)
-        return -errno;
-    /* Nobody else had the port; from now on the sockets of peers may have it, too. */
-    set_optional(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    return 0;
-}
-
-static int open_one(ServerSockets *sockets, const ServerListen *listen, const IpEndpoint *local)
+/* Appends a socket. One that was not passed to us is taken over, also on failure. */
+static int add_socket(ServerSockets *sockets, int fd, bool passed)
 {
     cleanup_(server_socket_freep) ServerSocket *new = calloc(1, sizeof *new);
     ServerSocket **list = reallocarray(sockets->list, sockets->count + 1, sizeof *list);
@@ -143,63 +116,86 @@ static int open_one(ServerSockets *sockets, const ServerListen *listen, const Ip
 
     if (list)
         sockets->list = list;
-    if (!new || !list)
+    if (!new || !list) {
+        if (!passed)
+            close(fd);
         return -ENOMEM;
-    *new = (ServerSocket) {.owner = sockets, .family = local->address.family};
-    new->fd = socket(new->family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (new->fd < 0)
-        return -errno;
-    if ((r = prepare(new->fd, listen, local)) < 0 ||
-        (r = sd_event_add_io(sockets->event, &new->source, new->fd, EPOLLIN, on_requests, new)) < 0 ||
-        (r = sd_event_source_set_priority(new->source, SERVER_PRIORITY)) < 0)
+    }
+    *new = (ServerSocket) {.owner = sockets, .fd = fd, .passed = passed};
+    if (server_hands_batch(sockets->setup.hands) &&
+        ((r = sd_event_add_io(sockets->setup.event, &new->source, fd, EPOLLIN, on_requests, new)) < 0 ||
+         (r = sd_event_source_set_priority(new->source, SERVER_PRIORITY)) < 0))
         return r;
     sockets->list[sockets->count++] = TAKE_PTR(new);
     return 0;
 }
 
-static void try_open(ServerSockets *sockets, const ServerListen *listen, const IpAddress *address)
+/* All of an address, or none. */
+static int add_sockets(ServerSockets *sockets, const int *fds)
 {
-    const IpEndpoint local = {.address = *address, .port = listen->config->port};
-    int r = open_one(sockets, listen, &local);
+    size_t before = sockets->count;
+    int r = 0;
 
-    if (r < 0)
-        sockets->handlers->on_failed(sockets->userdata, &local, -r);
+    for (size_t i = 0; i < server_hands_count(sockets->setup.hands); i++)
+        if (r < 0)
+            close(fds[i]);
+        else
+            r = add_socket(sockets, fds[i], false);
+    while (r < 0 && sockets->count > before)
+        server_socket_free(sockets->list[--sockets->count]);
+    return r;
 }
 
-static void open_family(ServerSockets *sockets, const ServerListen *listen, IpFamily family)
-{
-    const IpAddress any = {.family = (uint8_t) family};
-    bool chosen = false;
+typedef struct Opening {
+    ServerSockets *sockets;
+    const ServerListen *listen;
+} Opening;
 
-    for (size_t i = 0; i < listen->config->address_count; i++) {
-        const IpAddress *address = &listen->config->addresses[i];
-        if (address->family != family)
-            continue;
-        chosen = true;
-        try_open(sockets, listen, address);
+static void open_address(void *userdata, const IpEndpoint *local)
+{
+    const Opening *opening = userdata;
+    ServerSockets *sockets = opening->sockets;
+    int fds[SERVER_SHARERS_MAX];
+
+    int r = server_listen_open(opening->listen, local, server_hands_count(sockets->setup.hands),
+                               sockets->setup.secret, fds);
+    if (r >= 0)
+        r = add_sockets(sockets, fds);
+    if (r < 0)
+        sockets->setup.on_failed(sockets->setup.userdata, local, -r);
+}
+
+static void use_passed(ServerSockets *sockets, const ServerListen *listen)
+{
+    for (size_t i = 0; i < listen->passed_count; i++) {
+        const PassedSocket *passed = &listen->passed[i];
+        bool allowed = passed->local.address.family == IP_V4 ? listen->v4 : listen->v6;
+        int r = allowed ? add_socket(sockets, passed->fd, true) : 0;
+        if (r < 0)
+            sockets->setup.on_failed(sockets->setup.userdata, &passed->local, -r);
     }
-    if (!chosen)
-        try_open(sockets, listen, &any);
 }
 
 size_t server_sockets_open(ServerSockets *sockets, const ServerListen *listen)
 {
-    close_all(sockets);
-    if (listen->config->port == 0)
-        return 0;
-    if (listen->v4)
-        open_family(sockets, listen, IP_V4);
-    if (listen->v6)
-        open_family(sockets, listen, IP_V6);
-    return sockets->count;
+    Opening opening = {sockets, listen};
+
+    server_sockets_close(sockets);
+    if (listen->passed_count > 0)
+        use_passed(sockets, listen);
+    else
+        server_listen_for_each(listen, open_address, &opening);
+    if (hand_out(sockets) < 0)
+        server_sockets_close(sockets);
+    return server_sockets_count(sockets);
 }
 
 size_t server_sockets_count(const ServerSockets *sockets)
 {
-    return sockets->count;
+    return sockets->count / server_hands_count(sockets->setup.hands);
 }
 
 IpEndpoint server_sockets_local(const ServerSockets *sockets, size_t i)
 {
-    return socket_local(sockets->list[i]->fd);
+    return socket_local(sockets->list[i * server_hands_count(sockets->setup.hands)]->fd);
 }

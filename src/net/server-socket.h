@@ -2,38 +2,34 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* The sockets on which requests come in, served from the event loop. */
+/* The sockets on which requests come in. The event loop serves them, or each thread has its own for each
+ * address. */
 
-#include <systemd/sd-event.h>
-
-#include "core/config/config.h"
-#include "net/request-batch.h"
+#include "net/server-hands.h"
+#include "net/server-listen.h"
 
 typedef struct ServerSockets ServerSockets;
 
-typedef struct ServerSocketsHandlers {
-    RequestBatchHandlers requests;
+typedef struct ServerSocketsSetup {
+    sd_event *event;    /* referenced */
+    ServerHands *hands; /* borrowed */
+    uint32_t secret;    /* unpredictable: which client meets which thread */
     /* One of the addresses to listen on cannot be had: error is a positive errno. */
     void (*on_failed)(void *userdata, const IpEndpoint *endpoint, int error);
-} ServerSocketsHandlers;
+    void *userdata;
+} ServerSocketsSetup;
 
-/* event is referenced; shard and handlers must live as long as the object. */
-int server_sockets_new(sd_event *event, ServerShard *shard, const ServerSocketsHandlers *handlers,
-                       void *userdata, ServerSockets **ret) must_check_;
+int server_sockets_new(const ServerSocketsSetup *setup, ServerSockets **ret) must_check_;
 ServerSockets *server_sockets_free(ServerSockets *sockets);
 DEFINE_CLEANUP(ServerSockets, server_sockets_free);
 
-/* Where to listen. */
-typedef struct ServerListen {
-    const ServerConfig *config; /* its port, addresses and device; borrowed during the call */
-    bool v4, v6;                /* families that anybody is allowed to ask by */
-    uint8_t dscp;
-} ServerListen;
-
 /* Closes what is open and opens what is asked for. What cannot be had is told to on_failed, the rest is
- * served. Returns how many sockets are open. */
+ * served. Returns on how many addresses we listen. */
 size_t server_sockets_open(ServerSockets *sockets, const ServerListen *listen);
 
+/* Closes what is open: before the number of threads is changed. */
+void server_sockets_close(ServerSockets *sockets);
+
+/* Addresses on which we listen, and one of them; IP_UNSPEC when unknown. */
 size_t server_sockets_count(const ServerSockets *sockets);
-/* Local address and port of socket i; IP_UNSPEC when unknown. */
 IpEndpoint server_sockets_local(const ServerSockets *sockets, size_t i);

@@ -196,7 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(access_table_allows(access, &request.remote.address), "allowed");
         check_answer(&request, verdict, answer, length);
     }
-    server_shard_report(shard, (MonoTime) {now}, &report);
+    server_shard_report(shard, &report);
+    (void) server_shard_report_exchanges(shard, 0, SIZE_MAX, (MonoTime) {now}, &report);
     for (size_t i = 0; i < SERVER_VERDICT_COUNT; i++)
         told += report.verdicts[i];
     require(told == asked, "every packet has a verdict");

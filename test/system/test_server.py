@@ -3,6 +3,7 @@
 """timeballd gives time to others: Debian's chronyd synchronises to it, and timectl shows what it did as chronyc does."""
 
 import json
+import pathlib
 import re
 
 import pytest
@@ -305,6 +306,48 @@ def test_reload(server, ask, bus):
     finally:
         reload_with(*LINES, f"keyfile {key_file()}")
     assert listening() == wide and ask()["stratum"] == 5
+
+
+def test_threads(server, ask, bus):
+    """With threads all is as without: answers, rules, reports; only the log of clients begins anew."""
+    def threads():
+        names = [task.joinpath("comm").read_text().strip()
+                 for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()]
+        return names.count("timeball-server")
+
+    def reload_with(*lines):
+        server.write(*LINES, *lines)
+        run("timectl", "reload")
+
+    def answered():
+        return bus.get("Server", "Verdicts")["answered"]
+
+    assert threads() == 0
+    before = answered()
+    try:
+        reload_with("serverthreads 3")
+        assert threads() == 3
+        assert run("timectl", "-c", "-n", "clients").stdout == ""
+        for address in (CLIENT, SECOND, CLIENT6):
+            assert ask(address)["from"] == address
+        soon(lambda: answered() == before + 3)
+        assert ask(source="192.0.2.66") == {}
+        assert run("timectl", "allow", "192.0.2.66").stdout == "200 OK\n"
+        assert ask(source="192.0.2.66")["stratum"] == 5
+        assert run("timectl", "deny", "192.0.2.66").stdout == "200 OK\n"
+        assert ask(source="192.0.2.66") == {}
+        clients = [line.split(",")[:2] for line in run("timectl", "-c", "-n", "clients").stdout.splitlines()]
+        assert sorted(clients) == [["192.0.2.20", "2"], ["192.0.2.66", "1"], ["2001:db8::20", "1"]]
+        # what our time is reaches the threads
+        assert run("timectl", "local", "stratum", "9").stdout == "200 OK\n"
+        soon(lambda: ask()["stratum"] == 9)
+        run("timectl", "local", "stratum", "5")
+        reload_with("serverthreads 1")
+        assert threads() == 1 and ask()["stratum"] == 5
+    finally:
+        reload_with()
+    assert threads() == 0 and ask()["stratum"] == 5
+    assert answered() > before + 4
 
 
 def test_rate_limit(empty_network):

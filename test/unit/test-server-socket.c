@@ -17,7 +17,7 @@
 #define PATIENCE_US 5000000
 
 static sd_event *event;
-static ServerShard *shard;
+static ServerHands *hands;
 static AccessTable *access_table;
 static ServerSockets *sockets;
 static unsigned snapshots, failures;
@@ -51,21 +51,33 @@ static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
     last_error = error;
 }
 
-static const ServerSocketsHandlers handlers = {.requests = {.now = now, .snapshot = snapshot},
-                                               .on_failed = on_failed};
+static ServerSockets *new_sockets(void)
+{
+    const ServerSocketsSetup of_sockets = {.event = event,
+                                           .hands = hands,
+                                           .secret = 12345,
+                                           .on_failed = on_failed};
+    ServerSockets *new;
+
+    assert_int_equal(server_sockets_new(&of_sockets, &new), 0);
+    return new;
+}
 
 static int setup(void **state)
 {
-    const ServerShardSetup of_shard = {.log_limit = 524288, .secret = "not a secret"};
+    ServerHandsSetup of_hands = {.handlers = {.now = now, .snapshot = snapshot}, .secret = "not a secret"};
     const AccessRule everybody = {.allow = true};
+    const RateLimitConfig no_limit = {0};
 
     (void) state;
     snapshots = failures = 0;
     assert_true(sd_event_new(&event) >= 0);
-    assert_int_equal(server_shard_new(&of_shard, &shard), 0);
+    of_hands.event = event;
+    assert_int_equal(server_hands_new(&of_hands, &hands), 0);
+    assert_int_equal(server_hands_configure(hands, &no_limit, 524288), 0);
     assert_int_equal(access_table_new(&everybody, 1, &access_table), 0);
-    server_shard_set_access(shard, access_table);
-    assert_int_equal(server_sockets_new(event, shard, &handlers, NULL, &sockets), 0);
+    server_hands_set_access(hands, access_table);
+    sockets = new_sockets();
     return 0;
 }
 
@@ -73,7 +85,7 @@ static int teardown(void **state)
 {
     (void) state;
     sockets = server_sockets_free(sockets);
-    shard = server_shard_free(shard);
+    hands = server_hands_free(hands);
     access_table = access_table_free(access_table);
     event = sd_event_unref(event);
     return 0;
@@ -188,7 +200,7 @@ static void test_any_address(void **state)
     if (listen.v6)
         check_answer("::1", config.port);
     assert_int_equal(failures, 0);
-    server_shard_report(shard, (MonoTime) {0}, &report);
+    server_hands_report(hands, (MonoTime) {0}, &report);
     assert_int_equal(report.received, listen.v6 ? 3 : 2);
     assert_int_equal(report.receive_stamps[TIMESTAMP_DAEMON] + report.receive_stamps[TIMESTAMP_KERNEL],
                      report.received);
@@ -242,7 +254,7 @@ static void test_many(void **state)
         seen[answer.origin.value] = true;
     }
     close(fd);
-    server_shard_report(shard, (MonoTime) {0}, &report);
+    server_hands_report(hands, (MonoTime) {0}, &report);
     assert_int_equal(report.verdicts[SERVER_ANSWERED], COUNT);
     assert_int_equal(report.verdicts[SERVER_MALFORMED], COUNT / 10 + COUNT / 50);
     assert_true(snapshots < COUNT / 4); /* one for each batch */
@@ -257,7 +269,7 @@ static void test_failures(void **state)
     (void) state;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
     /* Two servers on one port do not share it in silence. */
-    assert_int_equal(server_sockets_new(event, shard, &handlers, NULL, &second), 0);
+    second = new_sockets();
     assert_int_equal(server_sockets_open(second, &listen), 0);
     assert_int_equal(failures, 1);
     assert_int_equal(last_error, EADDRINUSE);
@@ -275,6 +287,38 @@ static void test_failures(void **state)
     assert_int_equal(failures, 2);
 }
 
+/* Sockets that somebody else has bound: they stay open when nobody may ask any more, and what waits on them
+ * from before is not answered. */
+static void test_passed(void **state)
+{
+    ServerConfig config = {.port = free_port()};
+    IpEndpoint local = {.address = address_of("127.0.0.1"), .port = free_port()};
+    struct sockaddr_storage address;
+    socklen_t size = ip_endpoint_to_sockaddr(&local, &address);
+    PassedSocket passed = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .local = local};
+    ServerListen listen = {.config = &config, .v4 = true, .passed = &passed, .passed_count = 1};
+    int fd = client_of("127.0.0.1", local.port);
+    NtpPacket answer;
+
+    (void) state;
+    assert_int_equal(bind(passed.fd, (struct sockaddr *) &address, size), 0);
+    ask(fd, 1);
+    assert_int_equal(server_listen_adopt(passed.fd, IP_V4), 0);
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    assert_int_equal(server_sockets_local(sockets, 0).port, local.port);
+    ask(fd, 2);
+    assert_true(receive(fd, &answer));
+    assert_int_equal(answer.origin.value, 2);
+    listen.v4 = false;
+    assert_int_equal(server_sockets_open(sockets, &listen), 0);
+    listen.v4 = true;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    check_answer("127.0.0.1", local.port);
+    server_sockets_close(sockets);
+    assert_int_equal(close(passed.fd), 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_passed, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,7 +400,7 @@ static void test_access(void **state)
     request = request_of(4, 4, 6);
     assert_int_equal(ask(&world, &request, 1, 0), SERVER_BAD_MODE);
 
-    server_shard_report(world.shard, (MonoTime) {0}, &report);
+    server_shard_report(world.shard, &report);
     assert_int_equal(report.received, 1);
     assert_int_equal(report.clients, 1); /* who is denied is not noted */
     assert_int_equal(report.verdicts[SERVER_DENIED], 2);
@@ -459,7 +459,7 @@ static void test_keys(void **state)
     Request plain = request_of(4, 3, 6);
     assert_int_equal(ask(&world, &plain, 1, 0), SERVER_ANSWERED);
     assert_int_equal(world.length, 48);
-    server_shard_report(world.shard, (MonoTime) {0}, &report);
+    server_shard_report(world.shard, &report);
     assert_int_equal(report.authenticated, good);
 }
 
@@ -491,7 +491,7 @@ static void test_limits(void **state)
     assert_in_range(counts[SERVER_ANSWERED], 8 + 60, 8 + 140);
     assert_in_range(counts[SERVER_KISSED], 100, 200);
     assert_int_equal(counts[SERVER_ANSWERED] + counts[SERVER_KISSED] + counts[SERVER_LIMITED], 408);
-    server_shard_report(world.shard, (MonoTime) {0}, &report);
+    server_shard_report(world.shard, &report);
     assert_int_equal(report.received, 408);
     assert_int_equal(report.dropped, counts[SERVER_KISSED] + counts[SERVER_LIMITED]);
     assert_int_equal(ask(&world, &request, 2, 0), SERVER_ANSWERED); /* another client */
@@ -582,7 +582,9 @@ static void test_interleaved(void **state)
     answer = ask_times(&world, 1, answer.receive.value ^ 2, 701, 700);
     assert_true(answer.origin.value == 700);
 
-    server_shard_report(world.shard, (MonoTime) {5 * NSEC_PER_SEC}, &report);
+    server_shard_report(world.shard, &report);
+    assert_false(
+        server_shard_report_exchanges(world.shard, 0, SIZE_MAX, (MonoTime) {5 * NSEC_PER_SEC}, &report));
     assert_int_equal(report.interleaved, 2);
     assert_int_equal(report.exchanges, 2);
     assert_true(report.exchanges_span > 3.9 && report.exchanges_span < 4.1);

@@ -26,3 +26,22 @@ const char *server_verdict_name(ServerVerdict verdict)
 {
     return (size_t) verdict < ELEMENTS(names) ? names[verdict] : "invalid";
 }
+
+void server_report_add(ServerReport *to, const ServerReport *from)
+{
+    to->received += from->received;
+    to->dropped += from->dropped;
+    to->failed += from->failed;
+    to->log_dropped += from->log_dropped;
+    to->clients += from->clients;
+    to->interleaved += from->interleaved;
+    to->authenticated += from->authenticated;
+    to->exchanges += from->exchanges;
+    to->exchanges_span = MAX(to->exchanges_span, from->exchanges_span);
+    for (size_t i = 0; i < ELEMENTS(to->verdicts); i++)
+        to->verdicts[i] += from->verdicts[i];
+    for (size_t i = 0; i < ELEMENTS(to->receive_stamps); i++) {
+        to->receive_stamps[i] += from->receive_stamps[i];
+        to->transmit_stamps[i] += from->transmit_stamps[i];
+    }
+}

@@ -52,3 +52,6 @@ typedef struct ClientReport {
 
 /* "answered", "rate-limited"... Never NULL. */
 const char *server_verdict_name(ServerVerdict verdict);
+
+/* Adds the numbers of one report to another. */
+void server_report_add(ServerReport *to, const ServerReport *from);

@@ -160,6 +160,7 @@ const Directive DIRECTIVES[] = {
     {"sched_priority", .arguments = "PRIORITY",
      .fields = {{VALUE_INT32, AT(daemon.sched_priority), RANGE(0, 100)}}},
     {"server", .arguments = "NAME [OPTION]...", .form = FORM_SOURCE},
+    {"serverthreads", .arguments = "THREADS", .fields = {{VALUE_INT32, AT(server.threads), RANGE(0, 64)}}},
     LATER("smoothtime"),
     {"sourcedir", .arguments = "DIRECTORY...", .form = FORM_SOURCEDIR},
     {"stratumweight", .arguments = "SECONDS",
@@ -231,7 +232,7 @@ const OptionEntry RATE_LIMIT_OPTIONS[] = {
 };
 // clang-format on
 
-static_assert(ELEMENTS(DIRECTIVES) == 100 + 1, "all keywords of chrony.conf");
+static_assert(ELEMENTS(DIRECTIVES) == 100 + 1 + 1, "all keywords of chrony.conf, and serverthreads");
 static_assert(ELEMENTS(SOURCE_OPTIONS) == 36 + 1, "all options of its sources");
 static_assert(sizeof(((NetConfig *) NULL)->acquisition_device) == 15 + 1, "bindacqdevice");
 static_assert(sizeof(((ServerConfig *) NULL)->device) == 15 + 1, "binddevice");

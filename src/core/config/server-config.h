@@ -31,6 +31,7 @@ typedef struct ServerConfig {
     IpAddress *addresses; /* owned; to listen on, any number of each family; none of a family: all of them */
     size_t address_count;
     char device[16];    /* "": any */
+    int32_t threads;    /* that serve, 0..64; 0: the event loop */
     AccessLine *access; /* owned; in the order of the files */
     size_t access_count;
     uint32_t log_limit; /* bytes for the log of clients; 524288 */

@@ -174,12 +174,13 @@ ClientRecord *client_log_record(ClientLog *log, uint64_t number)
     return &log->slots[number / SLOT_RECORDS].records[number % SLOT_RECORDS];
 }
 
-uint64_t client_log_exchanges(const ClientLog *log, MonoTime now, double *ret_oldest)
+uint64_t client_log_exchanges(const ClientLog *log, size_t first, size_t places, MonoTime now,
+                              double *ret_oldest)
 {
     uint64_t count = 0;
 
     *ret_oldest = 0;
-    for (size_t i = 0; i < log->slot_count * SLOT_RECORDS; i++) {
+    for (size_t i = first; i < first + places; i++) {
         const Slot *slot = &log->slots[i / SLOT_RECORDS];
         const ClientRecord *record = &slot->records[i % SLOT_RECORDS];
 
@@ -217,26 +218,31 @@ static int8_t rounded(int16_t interval)
     return (int8_t) (shifted / INTERVAL_ONE - 64);
 }
 
+bool client_log_at(const ClientLog *log, uint64_t place, MonoTime now, ClientReport *ret)
+{
+    const Slot *slot = &log->slots[place / SLOT_RECORDS];
+    const ClientRecord *record = &slot->records[place % SLOT_RECORDS];
+
+    if (slot->tags[place % SLOT_RECORDS] == 0)
+        return false;
+    *ret = (ClientReport) {
+        .address = record->address,
+        .received = record->received,
+        .dropped = record->dropped,
+        .interval = rounded(record->interval),
+        .limited_interval = rounded(record->limited_interval),
+        .since_last = mono_diff(now, record->last),
+    };
+    return true;
+}
+
 bool client_log_next(const ClientLog *log, uint64_t *position, MonoTime now, ClientReport *ret)
 {
-    uint64_t end = log->slot_count * SLOT_RECORDS;
+    uint64_t size = client_log_size(log);
 
-    for (; *position < end; ++*position) {
-        const Slot *slot = &log->slots[*position / SLOT_RECORDS];
-        const ClientRecord *record = &slot->records[*position % SLOT_RECORDS];
-        if (slot->tags[*position % SLOT_RECORDS] == 0)
-            continue;
-        *ret = (ClientReport) {
-            .address = record->address,
-            .received = record->received,
-            .dropped = record->dropped,
-            .interval = rounded(record->interval),
-            .limited_interval = rounded(record->limited_interval),
-            .since_last = mono_diff(now, record->last),
-        };
-        ++*position;
-        return true;
-    }
+    while (*position < size)
+        if (client_log_at(log, (*position)++, now, ret))
+            return true;
     return false;
 }
 

@@ -55,8 +55,10 @@ ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime 
 uint64_t client_log_number(const ClientLog *log, const ClientRecord *record);
 ClientRecord *client_log_record(ClientLog *log, uint64_t number);
 
-/* Answers that are kept for interleaved mode, and how long ago the oldest of them was given, s. */
-uint64_t client_log_exchanges(const ClientLog *log, MonoTime now, double *ret_oldest);
+/* Answers that are kept for interleaved mode in `places` places from the first one on, below
+ * client_log_size(), and how long ago the oldest of them was given, s. */
+uint64_t client_log_exchanges(const ClientLog *log, size_t first, size_t places, MonoTime now,
+                              double *ret_oldest);
 
 /* Notes whether that packet was answered. */
 void client_log_answered(ClientRecord *record, bool answered);
@@ -65,6 +67,9 @@ void client_log_answered(ClientRecord *record, bool answered);
  * limit it would only make more traffic. True suspends the limit for this request; a suspension wears off, so
  * that the limit is tried again. */
 bool client_log_hurries(ClientRecord *record);
+
+/* The record at a place, below client_log_size(); false: there is none. */
+bool client_log_at(const ClientLog *log, uint64_t place, MonoTime now, ClientReport *ret) must_check_;
 
 /* Walks through all records: *position is 0 at first; false at the end. A record that comes or goes meanwhile
  * may be missed. */

@@ -237,30 +237,27 @@ void server_shard_on_send_failed(ServerShard *shard)
     shard->report.failed++;
 }
 
-void server_shard_report(const ServerShard *shard, MonoTime now, ServerReport *report)
+void server_shard_report(const ServerShard *shard, ServerReport *report)
 {
-    double oldest;
-
-    const ServerReport *own = &shard->report;
-
-    report->received += own->received;
-    report->dropped += own->dropped;
-    report->failed += own->failed;
-    report->interleaved += own->interleaved;
-    report->authenticated += own->authenticated;
+    server_report_add(report, &shard->report);
     report->log_dropped += shard->log_dropped;
-    for (size_t i = 0; i < ELEMENTS(own->verdicts); i++)
-        report->verdicts[i] += own->verdicts[i];
-    for (size_t i = 0; i < ELEMENTS(own->receive_stamps); i++) {
-        report->receive_stamps[i] += own->receive_stamps[i];
-        report->transmit_stamps[i] += own->transmit_stamps[i];
-    }
     if (shard->log) {
         report->log_dropped += client_log_dropped(shard->log);
         report->clients += client_log_count(shard->log);
-        report->exchanges += client_log_exchanges(shard->log, now, &oldest);
-        report->exchanges_span = fmax(report->exchanges_span, oldest);
     }
+}
+
+bool server_shard_report_exchanges(const ServerShard *shard, size_t first, size_t count, MonoTime now,
+                                   ServerReport *report)
+{
+    size_t size = shard->log ? client_log_size(shard->log) : 0;
+    double oldest;
+
+    if (first >= size)
+        return false;
+    report->exchanges += client_log_exchanges(shard->log, first, MIN(count, size - first), now, &oldest);
+    report->exchanges_span = fmax(report->exchanges_span, oldest);
+    return count < size - first;
 }
 
 ClientLog *server_shard_log(ServerShard *shard)

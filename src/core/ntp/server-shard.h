@@ -53,8 +53,13 @@ void server_shard_on_sent(ServerShard *shard, const ServerSnapshot *snapshot, co
 /* The network did not take an answer. */
 void server_shard_on_send_failed(ServerShard *shard);
 
-/* Adds this shard's counters to a report that begins with zeros. */
-void server_shard_report(const ServerShard *shard, MonoTime now, ServerReport *report);
+/* Adds this shard's counters to a report. Cheap. */
+void server_shard_report(const ServerShard *shard, ServerReport *report);
+
+/* Adds the exchanges that are kept for interleaved mode in `count` records of the log, from the first one on.
+ * Returns whether there are more records. */
+bool server_shard_report_exchanges(const ServerShard *shard, size_t first, size_t count, MonoTime now,
+                                   ServerReport *report);
 
 /* NULL: there is none. */
 ClientLog *server_shard_log(ServerShard *shard);

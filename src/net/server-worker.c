@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// SPDX-FileCopyrightText: The Timeball authors
+/* The thread; see server-worker.h.
+ *
+ * It waits for its sockets and for an eventfd, which says that somebody has left a call. A call is a function
+ * in the caller's frame, who waits for a semaphore: rare, and over in microseconds. */
+
+#include "net/server-worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/shared-words.h"
+
+/* Batches before it looks for calls and publishes. */
+#define BATCHES_AT_ONCE 16
+/* Without what a batch needs, which is on the heap. */
+#define STACK_SIZE      (128 * 1024)
+
+static_assert(sizeof(ServerReport) % sizeof(uint64_t) == 0 &&
+                  sizeof(ServerReport) <= SHARED_WORDS_MAX * sizeof(uint64_t),
+              "it is published word by word");
+
+typedef struct Call {
+    void (*function)(void *userdata);
+    void *userdata;
+} Call;
+
+struct ServerWorker {
+    pthread_t thread;
+    ServerShard *shard;
+    RequestBatch *batch;
+    int wake; /* eventfd */
+    _Atomic(const Call *) call;
+    sem_t called; /* back */
+    SharedWords report;
+
+    /* the thread's alone */
+    bool ends;
+    struct pollfd *polled; /* owned; the first is wake */
+    size_t polled_count;
+};
+
+/* --- in the thread --- */
+
+static void publish(ServerWorker *worker)
+{
+    ServerReport report;
+
+    memset(&report, 0, sizeof report);
+    server_shard_report(worker->shard, &report);
+    shared_words_write(&worker->report, &report, sizeof report);
+}
+
+static void take_call(ServerWorker *worker)
+{
+    eventfd_t count;
+
+    const Call *call = atomic_exchange_explicit(&worker->call, NULL, memory_order_acquire);
+    if (!call)
+        return;
+    (void) eventfd_read(worker->wake, &count);
+    call->function(call->userdata);
+    publish(worker);
+    (void) sem_post(&worker->called);
+}
+
+/* Returns whether there may be more to do at once. */
+static bool serve_socket(ServerWorker *worker, const struct pollfd *polled)
+{
+    bool more = true;
+
+    if (polled->revents & POLLERR)
+        request_batch_on_error(worker->batch, polled->fd);
+    for (int i = 0; i < BATCHES_AT_ONCE && more; i++)
+        more = request_batch_serve(worker->batch, polled->fd);
+    return more;
+}
+
+static void *work(void *userdata)
+{
+    ServerWorker *worker = userdata;
+    bool more = false;
+
+    while (!worker->ends) {
+        int ready = poll(worker->polled, worker->polled_count, more ? 0 : -1);
+        more = false;
+        for (size_t i = 1; ready > 0 && i < worker->polled_count; i++)
+            if (worker->polled[i].revents != 0)
+                more |= serve_socket(worker, &worker->polled[i]);
+        publish(worker);
+        take_call(worker);
+    }
+    return NULL;
+}
+
+/* --- from outside --- */
+
+void server_worker_call(ServerWorker *worker, void (*function)(void *userdata), void *userdata)
+{
+    const Call call = {function, userdata};
+
+    atomic_store_explicit(&worker->call, &call, memory_order_release);
+    (void) eventfd_write(worker->wake, 1);
+    while (sem_wait(&worker->called) < 0 && errno == EINTR)
+        ;
+}
+
+typedef struct SocketChange {
+    ServerWorker *worker;
+    struct pollfd *polled;
+    size_t count;
+} SocketChange;
+
+static void change_sockets(void *userdata)
+{
+    SocketChange *change = userdata;
+    struct pollfd *old = change->worker->polled;
+
+    change->worker->polled = change->polled;
+    change->worker->polled_count = change->count;
+    change->polled = old;
+}
+
+static struct pollfd *new_polled(const ServerWorker *worker, const int *fds, size_t count)
+{
+    struct pollfd *polled = calloc(count + 1, sizeof *polled);
+
+    if (!polled)
+        return NULL;
+    polled[0] = (struct pollfd) {.fd = worker->wake, .events = POLLIN};
+    for (size_t i = 0; i < count; i++)
+        polled[i + 1] = (struct pollfd) {.fd = fds[i], .events = POLLIN};
+    return polled;
+}
+
+int server_worker_set_sockets(ServerWorker *worker, const int *fds, size_t count)
+{
+    SocketChange change = {.worker = worker, .polled = new_polled(worker, fds, count), .count = count + 1};
+
+    if (!change.polled)
+        return -ENOMEM;
+    server_worker_call(worker, change_sockets, &change);
+    free(change.polled);
+    return 0;
+}
+
+static void take_sockets(void *userdata)
+{
+    ServerWorker *worker = userdata;
+
+    worker->polled_count = 1;
+}
+
+void server_worker_take_sockets(ServerWorker *worker)
+{
+    server_worker_call(worker, take_sockets, worker);
+}
+
+void server_worker_report(const ServerWorker *worker, ServerReport *report)
+{
+    ServerReport own;
+
+    shared_words_read(&worker->report, &own, sizeof own);
+    server_report_add(report, &own);
+}
+
+/* Signals are the event loop's. */
+static int start_thread(ServerWorker *worker)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+
+    int r = pthread_attr_init(&attributes);
+    if (r != 0)
+        return -r;
+    (void) pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&worker->thread, &attributes, work, worker);
+    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        return -r;
+    (void) pthread_setname_np(worker->thread, "timeball-server");
+    return 0;
+}
+
+static void free_parts(ServerWorker *worker)
+{
+    if (worker->wake >= 0)
+        close(worker->wake);
+    sem_destroy(&worker->called);
+    request_batch_free(worker->batch);
+    free(worker->polled);
+    free(worker);
+}
+
+int server_worker_new(ServerShard *shard, const RequestBatchHandlers *handlers, void *userdata,
+                      ServerWorker **ret)
+{
+    ServerWorker *worker = calloc(1, sizeof *worker);
+    int r;
+
+    if (!worker)
+        return -ENOMEM;
+    worker->shard = shard;
+    (void) sem_init(&worker->called, 0, 0);
+    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = worker->wake < 0 ? -errno : 0;
+    if (r >= 0)
+        r = request_batch_new(shard, handlers, userdata, &worker->batch);
+    if (r >= 0) {
+        worker->polled = new_polled(worker, NULL, 0);
+        worker->polled_count = 1;
+        r = worker->polled ? start_thread(worker) : -ENOMEM;
+    }
+    if (r < 0) {
+        free_parts(worker);
+        return r;
+    }
+    *ret = worker;
+    return 0;
+}
+
+static void end(void *userdata)
+{
+    ServerWorker *worker = userdata;
+
+    worker->ends = true;
+}
+
+ServerWorker *server_worker_free(ServerWorker *worker)
+{
+    if (!worker)
+        return NULL;
+    server_worker_call(worker, end, worker);
+    pthread_join(worker->thread, NULL);
+    free_parts(worker);
+    return NULL;
+}
