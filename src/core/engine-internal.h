@@ -6,6 +6,7 @@
  *
  *   engine.c          entrances: timer, packets, what the world answers; deadline
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
+ *   engine-broadcast.c our time, unasked
  *   engine-peer.c     what is different with peers
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
@@ -104,19 +105,21 @@ struct Engine {
     LocalReference local;
     bool local_told; /* the local reference was active when it was looked at last */
     Manual manual;
-    MonoTime slew_deadline; /* the slew ends; unset: none runs */
-    double slew_sd;         /* s, uncertainty of what is being slewed */
-    bool told_start;        /* the log knows that we are not synchronised yet */
-    bool disrupted;         /* the clock jumped, no update since */
-    bool refused;           /* maxchange refused the last update */
-    bool step_pending;      /* ACTION_STEP is out, its outcome not known */
-    double step_offset;     /* s, of it */
-    MonoTime last_status;   /* ACTION_SET_STATUS; unset: never */
-    MonoTime last_drift;    /* ACTION_SAVE_DRIFT, or the start */
-    LeapStatus leap_told;   /* by EVENT_LEAP_PENDING: comes at the end of the day */
-    MonoTime leap_guard;    /* samples are dropped until then: a leap second was just now; unset: no */
-    MonoTime next_refresh;  /* all names are looked up again; unset: never */
-    MonoTime next_replace;  /* of a bad source: not before */
+    MonoTime slew_deadline;   /* the slew ends; unset: none runs */
+    double slew_sd;           /* s, uncertainty of what is being slewed */
+    bool told_start;          /* the log knows that we are not synchronised yet */
+    bool disrupted;           /* the clock jumped, no update since */
+    bool refused;             /* maxchange refused the last update */
+    bool step_pending;        /* ACTION_STEP is out, its outcome not known */
+    double step_offset;       /* s, of it */
+    MonoTime last_status;     /* ACTION_SET_STATUS; unset: never */
+    MonoTime last_drift;      /* ACTION_SAVE_DRIFT, or the start */
+    LeapStatus leap_told;     /* by EVENT_LEAP_PENDING: comes at the end of the day */
+    MonoTime leap_guard;      /* samples are dropped until then: a leap second was just now; unset: no */
+    MonoTime broadcast_start; /* turns of `broadcast` are counted from here */
+    MonoTime broadcast_last;  /* what was due until then has been sent */
+    MonoTime next_refresh;    /* all names are looked up again; unset: never */
+    MonoTime next_replace;    /* of a bad source: not before */
 
     Source **sources; /* in the order of their ids */
     size_t source_count, source_capacity;
@@ -184,6 +187,10 @@ static inline bool source_is_peer(const Source *source)
 {
     return source->config.kind == SOURCE_PEER;
 }
+
+/* engine-broadcast.c */
+void engine_broadcast(Engine *engine);
+MonoTime engine_broadcast_deadline(const Engine *engine);
 
 /* engine-leap.c */
 bool engine_is_near_leap(const Engine *engine, CookedTime time);

@@ -74,6 +74,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->noise = setup->entropy;
     engine->slew_deadline = engine->last_status = engine->leap_guard = MONO_UNSET;
     engine->last_drift = engine->next_replace = now.mono;
+    engine->broadcast_start = engine->broadcast_last = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
     int r = config_copy(config, &engine->config);
     if (r >= 0)
@@ -141,6 +142,8 @@ void engine_on_timer(Engine *engine, Now now)
         return;
     if (is_due(engine, engine->slew_deadline))
         engine_slew_due(engine);
+    if (is_due(engine, engine_broadcast_deadline(engine)))
+        engine_broadcast(engine);
     if (is_due(engine, engine->next_refresh))
         engine_refresh(engine);
     /* The list may shrink on the way: a pool lets go of members. */
@@ -275,6 +278,7 @@ MonoTime engine_deadline(const Engine *engine)
     deadline = mono_earliest(deadline, engine_local_deadline(engine));
     if (clock_suspects_jump(&engine->clock))
         return engine->now.mono;
+    deadline = mono_earliest(deadline, engine_broadcast_deadline(engine));
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         deadline = mono_earliest(deadline, source->poll_deadline);

@@ -89,6 +89,7 @@ static int socket_prepare(int fd, const NetConfig *config, const IpAddress *loca
 
     if (family == IP_V6)
         set_optional(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_optional(fd, SOL_SOCKET, SO_BROADCAST, 1);
     set_timestamping(fd);
     set_dscp(fd, family, config->dscp);
     if ((r = set_device(fd, config->acquisition_device)) < 0)

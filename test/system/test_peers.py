@@ -3,6 +3,8 @@
 """Peers: Debian's chronyd and we, each as the peer of the other."""
 
 import itertools
+import json
+import struct
 
 import pytest
 
@@ -155,3 +157,42 @@ def test_never_mobilised(bus, peers, empty_network):
     empty_network.inside("python3", "-c", program)
     soon(lambda: ntp(bus)["GoodReceived"] >= 3, what="samples of the peer")
     assert bus.get("Sources", "Count") == 1
+
+
+# Prints the first broadcasts that come to an address, their times of arrival and their sender.
+LISTEN = """
+import json, socket, struct, sys, time
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+s = socket.socket(family, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind((sys.argv[1], int(sys.argv[2])))
+if family == socket.AF_INET6:
+    group = socket.inet_pton(family, sys.argv[1]) + struct.pack("@I", socket.if_nametoindex("bridge0"))
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+s.settimeout(20)
+for i in range(3):
+    frame, sender = s.recvfrom(2048)
+    print(json.dumps([time.time(), frame.hex(), sender[0], sender[1]]), flush=True)
+"""
+
+
+@pytest.mark.parametrize("group, sender, port", [("192.0.2.255", CLIENT, 123), ("ff05::101", CLIENT6, 1123)])
+def test_broadcast(bus, empty_network, peers, group, sender, port):
+    """Each field of the frames, as RFC 5905 has them (section 7.3)."""
+    peers([f"broadcast 1 {group} {port}", "local stratum 4", "allow"], ["port 0"])
+    soon(lambda: bus.get("Clock", "Stratum") == 4, what="the local reference")
+    lines = empty_network.inside("python3", "-c", LISTEN, group, port, limit=60).stdout.splitlines()
+    times = []
+    for arrival, frame, source, source_port in map(json.loads, lines):
+        frame = bytes.fromhex(frame)
+        first, stratum, poll, precision, delay, dispersion, name, reference, origin, receive, transmit = \
+            struct.unpack(">BBbbIIIQQQQ", frame)
+        assert len(frame) == 48 and (source, source_port) == (sender, 123)
+        assert (first >> 6, first >> 3 & 7, first & 7) == (0, 4, 5)
+        assert (stratum, poll, delay, dispersion, name) == (4, 0, 0, 0, 0x7f7f0101)
+        assert -32 <= precision <= -10
+        assert origin == receive == 0
+        assert abs(transmit / 2 ** 32 - 2208988800 - arrival) < 0.05
+        assert 0 <= (transmit - reference) / 2 ** 32 < 3
+        times.append(arrival)
+    assert len(times) == 3 and all(0.8 < later - earlier < 1.2 for earlier, later in zip(times, times[1:]))

@@ -48,7 +48,7 @@ const Directive DIRECTIVES[] = {
     {"bindcmdaddress", .arguments = "/", .form = FORM_ONLY},
     LATER("bindcmddevice"),
     {"binddevice", .arguments = "INTERFACE", .fields = {{VALUE_TEXT, AT(server.device), RANGE(1, 15)}}},
-    LATER("broadcast"),
+    {"broadcast", .arguments = "INTERVAL ADDRESS [PORT]", .form = FORM_BROADCAST},
     {"clientloglimit", .arguments = "BYTES",
      .fields = {{VALUE_UINT32, AT(server.log_limit), CLAMPED_HIGH, RANGE(0, 2147483648)}}},
     {"clockprecision", .arguments = "SECONDS",

@@ -46,6 +46,25 @@ int parse_listen_statement(Statement *statement, const Directive *directive, Con
     return server_config_add_address(&config->server, &address);
 }
 
+int parse_broadcast_statement(Statement *statement, const Directive *directive, Config *config)
+{
+    static const ValueField fields[] = {
+        {VALUE_INT32, offsetof(BroadcastLine, interval), true, true, 1, 1 << 24, 0},
+        {VALUE_UINT16, offsetof(BroadcastLine, destination.port), false, false, 1, 65535, 0},
+    };
+    BroadcastLine line = {.destination.port = 123};
+    int r;
+
+    if (!statement_check_count(statement, 2, 3, directive->arguments))
+        return 0;
+    if (!ip_address_parse(statement->words->list[2].text, &line.destination.address))
+        statement_error(statement, PROBLEM_NOT_AN_ADDRESS, 2);
+    if ((r = value_store(statement, &fields[0], 1, &line)) < 0 ||
+        (statement->words->count > 3 && (r = value_store(statement, &fields[1], 3, &line)) < 0))
+        return r;
+    return statement->failed ? 0 : server_config_add_broadcast(&config->server, &line);
+}
+
 static const OptionEntry *find(const OptionEntry *options, const char *name)
 {
     for (const OptionEntry *o = options; o->name; o++)

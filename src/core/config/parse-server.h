@@ -7,6 +7,9 @@
 #include "core/config/config.h"
 #include "core/config/value.h"
 
+/* broadcast: INTERVAL ADDRESS [PORT]. */
+int parse_broadcast_statement(Statement *statement, const Directive *directive, Config *config) must_check_;
+
 /* allow, deny: [all] [ADDRESS|SUBNET|HOST]. */
 int parse_access_statement(Statement *statement, const Directive *directive, Config *config) must_check_;
 

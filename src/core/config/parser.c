@@ -279,6 +279,7 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
         return 0;
     case FORM_SOURCEDIR: return apply_sourcedir(statement, directive, parser->config);
     case FORM_LISTEN: return parse_listen_statement(statement, directive, parser->config);
+    case FORM_BROADCAST: return parse_broadcast_statement(statement, directive, parser->config);
     case FORM_ACCESS: return parse_access_statement(statement, directive, parser->config);
     case FORM_OPTIONS: return parse_options_statement(statement, directive, parser->config);
     }

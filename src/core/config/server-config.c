@@ -37,6 +37,16 @@ int server_config_add_address(ServerConfig *config, const IpAddress *address)
     return 0;
 }
 
+int server_config_add_broadcast(ServerConfig *config, const BroadcastLine *line)
+{
+    int r = make_room(&config->broadcasts, config->broadcast_count, sizeof(*config->broadcasts));
+
+    if (r < 0)
+        return r;
+    config->broadcasts[config->broadcast_count++] = *line;
+    return 0;
+}
+
 int server_config_add_access(ServerConfig *config, const AccessRule *rule, const char *host)
 {
     int r = make_room(&config->access, config->access_count, sizeof(*config->access));
@@ -60,6 +70,9 @@ static int copy_lists(const ServerConfig *from, ServerConfig *to)
     for (size_t i = 0; i < from->access_count; i++)
         if ((r = server_config_add_access(to, &from->access[i].rule, from->access[i].host)) < 0)
             return r;
+    for (size_t i = 0; i < from->broadcast_count; i++)
+        if ((r = server_config_add_broadcast(to, &from->broadcasts[i])) < 0)
+            return r;
     return 0;
 }
 
@@ -68,7 +81,8 @@ int server_config_copy(const ServerConfig *from, ServerConfig *to)
     *to = *from;
     to->addresses = NULL;
     to->access = NULL;
-    to->address_count = to->access_count = 0;
+    to->broadcasts = NULL;
+    to->address_count = to->access_count = to->broadcast_count = 0;
     int r = copy_lists(from, to);
     if (r < 0)
         server_config_clear(to);
@@ -81,9 +95,11 @@ void server_config_clear(ServerConfig *config)
         free(config->access[i].host);
     free(config->access);
     free(config->addresses);
+    free(config->broadcasts);
     config->access = NULL;
     config->addresses = NULL;
-    config->address_count = config->access_count = 0;
+    config->broadcasts = NULL;
+    config->address_count = config->access_count = config->broadcast_count = 0;
 }
 
 bool rate_limit_config_equal(const RateLimitConfig *a, const RateLimitConfig *b)

@@ -17,6 +17,12 @@ typedef struct AccessLine {
     char *host; /* owned; NULL: rule.network says it all */
 } AccessLine;
 
+/* One line of broadcast. */
+typedef struct BroadcastLine {
+    int32_t interval;       /* s, 1..2^24 */
+    IpEndpoint destination; /* of a network, or of a multicast group */
+} BroadcastLine;
+
 typedef struct RateLimitConfig {
     bool enabled;
     int32_t interval; /* log2 s between answers in the long run, -19..12; 3 */
@@ -34,6 +40,8 @@ typedef struct ServerConfig {
     int32_t threads;    /* that serve, 0..64; 0: the event loop */
     AccessLine *access; /* owned; in the order of the files */
     size_t access_count;
+    BroadcastLine *broadcasts; /* owned */
+    size_t broadcast_count;
     uint32_t log_limit; /* bytes for the log of clients; 524288 */
     bool no_client_log;
     RateLimitConfig rate_limit;
@@ -49,6 +57,7 @@ void server_config_clear(ServerConfig *config);
 
 /* Append a copy. */
 int server_config_add_address(ServerConfig *config, const IpAddress *address) must_check_;
+int server_config_add_broadcast(ServerConfig *config, const BroadcastLine *line) must_check_;
 int server_config_add_access(ServerConfig *config, const AccessRule *rule, const char *host) must_check_;
 
 bool rate_limit_config_equal(const RateLimitConfig *a, const RateLimitConfig *b);

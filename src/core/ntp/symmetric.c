@@ -19,7 +19,7 @@ void symmetric_reset(Symmetric *symmetric)
     *symmetric = (Symmetric) {.received = LOCAL_UNSET};
 }
 
-static NtpTime told(const SymmetricOwn *own, LocalTime local, uint64_t random)
+NtpTime symmetric_time(const SymmetricOwn *own, LocalTime local, uint64_t random)
 {
     uint64_t value = ntp_time_from_ns(clock_to_cooked(own->clock, local).ns).value;
 
@@ -43,9 +43,9 @@ void symmetric_ask(Symmetric *symmetric, const SymmetricOwn *own, LocalTime last
     packet->mode = NTP_MODE_ACTIVE;
     if (symmetric->known) {
         packet->origin = interleaved ? symmetric->remote_receive : symmetric->remote_transmit;
-        packet->receive = told(own, symmetric->received, random >> 32);
+        packet->receive = symmetric_time(own, symmetric->received, random >> 32);
     }
-    packet->transmit = told(own, interleaved ? last_sent : own->now, random);
+    packet->transmit = symmetric_time(own, interleaved ? last_sent : own->now, random);
     if (packet->transmit.value == packet->receive.value)
         packet->transmit.value ^= 1;
     symmetric->alternates = symmetric->valid > 0;

@@ -39,6 +39,9 @@ void symmetric_reset(Symmetric *symmetric);
 void symmetric_ask(Symmetric *symmetric, const SymmetricOwn *own, LocalTime last_sent, bool interleave,
                    uint64_t random, NtpPacket *packet);
 
+/* What we tell of an instant. */
+NtpTime symmetric_time(const SymmetricOwn *own, LocalTime local, uint64_t random);
+
 /* The timestamps of our last packet, before the next is made. */
 void symmetric_note_sent(Symmetric *symmetric, NtpTime transmit, NtpTime receive);
 
