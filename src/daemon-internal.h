@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "actions.h"
+#include "activation.h"
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
@@ -28,6 +29,7 @@ struct Daemon {
     Lookup *lookup;
     KeyRing *keys;
     Engine *engine;
+    Activation activation;
     TimeServer *server; /* NULL: we set the clock once, and end */
     Bus *bus;
     LogFiles *logs;

@@ -287,6 +287,9 @@ static int new_server(Daemon *daemon)
         .userdata = daemon,
     };
 
+    activation_take(daemon->journal, &daemon->activation);
+    setup.passed = daemon->activation.sockets;
+    setup.passed_count = daemon->activation.count;
     fill_random(NULL, setup.secret, sizeof setup.secret);
     return time_server_new(&setup, daemon->config, &daemon->server);
 }

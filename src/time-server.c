@@ -275,6 +275,37 @@ static int set_threads(TimeServer *server, size_t threads)
     return server_hands_set_threads(server->hands, 0);
 }
 
+/* What was passed wins; what the configuration says otherwise is told. */
+static void tell_mismatch(const TimeServer *server, const PassedSocket *passed)
+{
+    const ServerConfig *config = &server->config;
+    char text[IP_ENDPOINT_TEXT_MAX];
+    bool named = config->address_count == 0;
+
+    (void) ip_endpoint_format(&passed->local, text);
+    for (size_t i = 0; i < config->address_count; i++)
+        named |= ip_address_equal(&config->addresses[i], &passed->local.address);
+    if (!named)
+        journal_print(server->setup.journal, LOG_LEVEL_WARNING,
+                      "Listening on %s, which systemd passed, instead of bindaddress", text);
+    if (config->port != passed->local.port)
+        journal_print(server->setup.journal, LOG_LEVEL_WARNING,
+                      "Listening on %s, which systemd passed, instead of port %u", text,
+                      (unsigned) config->port);
+    if (config->device[0] != '\0')
+        journal_print(server->setup.journal, LOG_LEVEL_WARNING,
+                      "Listening on %s, which systemd passed, without binddevice %s", text, config->device);
+}
+
+static void tell_mismatches(const TimeServer *server)
+{
+    for (size_t i = 0; i < server->setup.passed_count; i++)
+        tell_mismatch(server, &server->setup.passed[i]);
+    if (server->setup.passed_count > 0 && !server->v4 && !server->v6)
+        journal_print(server->setup.journal, LOG_LEVEL_WARNING,
+                      "systemd passed sockets, but nobody is allowed to ask (allow)");
+}
+
 int time_server_configure(TimeServer *server, const Config *config)
 {
     const ServerConfig *new = &config->server;
@@ -298,6 +329,7 @@ int time_server_configure(TimeServer *server, const Config *config)
     server->dscp = config->net.dscp;
     server->retry_after = 0;
     listen_as_allowed(server, listens);
+    tell_mismatches(server);
     look_up(server);
     return 0;
 }

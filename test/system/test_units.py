@@ -46,8 +46,10 @@ def test_timedated_list():
 def test_verify(boot):
     """systemd finds nothing to complain about, documentation included, and the targets come in order."""
     machine = boot()
-    units = "timeball.service timeball-wait-sync.service"
-    assert machine.said(f"cd /usr/lib/systemd/system && systemd-analyze verify {units}") == ""
+    units = "timeball.service timeball-wait-sync.service timeball-ntp.socket"
+    said = machine.said(f"cd /usr/lib/systemd/system && systemd-analyze verify {units}").splitlines()
+    # the kernel of the lab has none
+    assert [line for line in said if "kernel does not support IPv6" not in line] == []
     after = machine.said("systemctl show -P Before timeball-wait-sync.service").split()
     assert "time-sync.target" in after
     assert "time-sync.target" not in machine.said("systemctl show -P Before timeball.service").split()
