@@ -134,7 +134,7 @@ int server_listen_open(const ServerListen *listen, const IpEndpoint *local, size
     int r = 0;
 
     while (r >= 0 && opened < count) {
-        r = open_one(listen, local, listen->shared || opened > 0, &ret_fds[opened]);
+        r = open_one(listen, local, opened > 0, &ret_fds[opened]);
         if (r >= 0)
             opened++;
     }

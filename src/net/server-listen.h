@@ -20,7 +20,6 @@ typedef struct ServerListen {
     const ServerConfig *config; /* its port, addresses and device; borrowed during the call */
     bool v4, v6;                /* families that anybody is allowed to ask by */
     uint8_t dscp;
-    bool shared; /* sockets of ours may have the port already: then those of others are not noticed */
     const PassedSocket *passed; /* borrowed; if there are any, they are all that is listened on */
     size_t passed_count;
 } ServerListen;
