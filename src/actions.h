@@ -5,7 +5,7 @@
 /* The interpreter of core/api/action.h in the real world. The simulator has its own. */
 
 #include "base/journal.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "hw/kernel-clock.h"
 #include "net/exchange.h"
 #include "net/lookup.h"

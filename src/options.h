@@ -7,7 +7,7 @@
 #include "base/address.h"
 #include "base/journal.h"
 #include "base/text.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 typedef enum OptionsResult {
     OPTIONS_RUN = 0,

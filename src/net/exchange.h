@@ -8,7 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/config/config.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 typedef struct Exchanges Exchanges;
 

@@ -5,7 +5,7 @@
 /* UDP sockets with kernel timestamps: making one, sending, reading packets and transmit timestamps. */
 
 #include "core/config/config.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 /* Makes a non-blocking UDP socket for requests, not connected yet, bound to `local` (IP_UNSPEC: as
  * configured). shared_port: -1: a port of its own; otherwise one that it shares with our other sockets, 0:

@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/macros.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "core/ntp/packet.h"
 #include "fuzz.h"
 

@@ -14,7 +14,7 @@
  *         sim_run(sim, 1), error = sim_error(sim);
  */
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 #define SIM_EPOCH       (INT64_C(1795000000) * NSEC_PER_SEC) /* ns since 1970 */
 #define SIM_SERVERS_MAX 16

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "core/api/explain.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "unit.h"
 
 #define EPOCH_NS (INT64_C(1772323200) * NSEC_PER_SEC)

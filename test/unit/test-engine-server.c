@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "core/ntp/packet.h"
 #include "unit.h"
 

@@ -12,7 +12,7 @@
 #include "unit.h"
 
 #include "base/text.h"
-#include "core/engine.h"
+#include "core/engine/engine.h"
 #include "core/ntp/packet.h"
 
 #define SERVERS   8

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/config/config-diff.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* --- which sources --- */
 

@@ -3,7 +3,7 @@
 /* Rings of actions and events; see engine-queue.h. An empty ring starts again at its first slot, so that in
  * quiet times only few of them are ever touched. */
 
-#include "core/engine-queue.h"
+#include "core/engine/engine-queue.h"
 
 #include <errno.h>
 #include <string.h>

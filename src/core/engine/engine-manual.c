@@ -4,7 +4,7 @@
  * time ago when somebody had to be asked for a password on the way. */
 
 #include "base/text.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* An entry may be so many seconds old. */
 #define ENTRY_AGE_MAX 600.0

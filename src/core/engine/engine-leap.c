@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 #define DAY_NS   (86400 * NSEC_PER_SEC)
 /* Nobody knows that close to it who has applied it already. */

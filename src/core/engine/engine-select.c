@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/reference-id.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Until a source has that many samples, it is not selected, unless it may not keep that many. */
 #define SAMPLES_NEEDED 3

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* The keys of sources: a source whose key is missing is not asked, which is told once, as is a weak key. */
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* One member of a pool tells for all of them. */
 static bool was_told(const Engine *engine, const Source *source, KeyNews news)

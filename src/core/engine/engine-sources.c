@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 #define SOURCES_MAX      65536
 #define POOL_MEMBERS_MAX 16

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "base/reference-id.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Errors below this are left to the next update when a slew ends, as part of its uncertainty. */
 #define SLEW_REST           0.1

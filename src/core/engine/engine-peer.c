@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Of two peers the one with the better time waits longer, so that the other one asks first and is answered
  * soon (chrony behaviour). */

@@ -3,14 +3,14 @@
 /* The engine's entrances: each takes the instant, looks whether the clock has jumped, and hands on to the
  * part that is concerned. See engine-internal.h for who does what. */
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Timestamps of packets further from the present than this are not believed. */
 #define TIMESTAMP_PAST   64.0

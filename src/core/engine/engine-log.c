@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "base/reference-id.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Rows that one source may cause between two fetches: of itself, and in selections, in which each appears
  * when any has answered. */

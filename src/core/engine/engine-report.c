@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/reference-id.h"
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* What a source without samples says of itself, as chronyc shows it. */
 #define EMPTY_SKEW  2000e-6

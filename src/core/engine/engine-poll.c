@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* From coming online to the first request. */
 #define START_DELAY    0.2

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* Which turn of a line an instant belongs to. */
 static int64_t turn_at(const Engine *engine, const BroadcastLine *line, MonoTime t)

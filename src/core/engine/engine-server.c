@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "core/engine-internal.h"
+#include "core/engine/engine-internal.h"
 
 /* What a server tells of itself that has no time to give, s. */
 #define UNSYNCHRONIZED_ROOT 1.0
