@@ -16,6 +16,7 @@
 #include "hw/kernel-clock.h"
 #include "net/lookup.h"
 #include "net/server-socket.h"
+#include "net/signd.h"
 
 /* Rules of commands: nobody types more, and a program that adds one for each client is stopped. */
 #define COMMANDED_MAX 16384
@@ -46,6 +47,7 @@ struct TimeServer {
     AccessTable *access;
     ServerHands *hands;
     ServerSockets *sockets;
+    Signd *signd; /* NULL: nobody signs for us */
     Lookup *lookup;
     sd_event_source *retry;
     uint64_t retry_after; /* s; 0: nothing has failed yet */
@@ -80,6 +82,14 @@ static void snapshot(void *userdata, Now now, ServerSnapshot *ret)
     server->setup.snapshot(server->setup.userdata, now, ret);
 }
 
+/* What Samba is still to sign would leave by one of them. */
+static void close_sockets(TimeServer *server)
+{
+    if (server->signd)
+        signd_forget(server->signd);
+    server_sockets_close(server->sockets);
+}
+
 static void open_sockets(TimeServer *server)
 {
     const ServerListen listen = {.config = &server->config,
@@ -93,6 +103,7 @@ static void open_sockets(TimeServer *server)
     for (size_t i = 0; i < server->config.address_count; i++)
         wanted += server->config.addresses[i].family == IP_V4 ? server->v4 : server->v6;
     wanted = MAX(wanted, (size_t) (server->v4 || server->v6));
+    close_sockets(server);
     size_t count = server_sockets_open(server->sockets, &listen);
     for (size_t i = 0; i < count; i++) {
         char text[IP_ENDPOINT_TEXT_MAX];
@@ -251,12 +262,61 @@ static int take_lines(TimeServer *server, const ServerConfig *config)
     return rebuild(server);
 }
 
+/* --- Samba --- */
+
+static void to_sign(void *userdata, const MsSntpAnswer *answer, const AnswerWay *way)
+{
+    TimeServer *server = userdata;
+
+    if (server->signd)
+        signd_ask(server->signd, answer, way);
+}
+
+static void on_signed(void *userdata, const AnswerWay *way, const uint8_t answer[static MS_SNTP_SIZE])
+{
+    TimeServer *server = userdata;
+
+    server_hands_send(server->hands, way, answer, MS_SNTP_SIZE);
+}
+
+static void on_signd(void *userdata, const char *problem)
+{
+    TimeServer *server = userdata;
+    const char *directory = server->config.signd_directory;
+
+    if (problem)
+        journal_print(server->setup.journal, LOG_LEVEL_WARNING,
+                      "Samba's ntp_signd in %s: %s; what it does not sign is not answered", directory,
+                      problem);
+    else
+        journal_print(server->setup.journal, LOG_LEVEL_INFO, "Samba's ntp_signd in %s signs again",
+                      directory);
+}
+
+/* On failure there is nobody who signs, which costs those who want it their answers. */
+static void set_signd(TimeServer *server)
+{
+    const SigndSetup setup = {
+        .event = server->setup.event,
+        .directory = server->config.signd_directory,
+        .on_signed = on_signed,
+        .on_state = on_signd,
+        .userdata = server,
+    };
+
+    server->signd = signd_free(server->signd);
+    int r = setup.directory ? signd_new(&setup, &server->signd) : 0;
+    if (r < 0)
+        on_signd(server, strerror(-r));
+}
+
 /* --- the whole --- */
 
 /* Starts or ends threads. Without them we serve no worse, only on one core. */
-static int set_threads(TimeServer *server, size_t threads)
+static int set_threads(TimeServer *server, const ServerConfig *config)
 {
     Journal *journal = server->setup.journal;
+    size_t threads = (size_t) config->threads;
 
     if (threads > 0 && server->setup.passed_count > 0) {
         journal_print(
@@ -266,7 +326,14 @@ static int set_threads(TimeServer *server, size_t threads)
             threads);
         threads = 0;
     }
-    server_sockets_close(server->sockets);
+    if (threads > 0 && config->signd_directory) {
+        journal_print(journal, LOG_LEVEL_ERROR,
+                      "serverthreads %zu is refused: what Samba signs (ntpsigndsocket) is answered by the "
+                      "main thread, which serves all",
+                      threads);
+        threads = 0;
+    }
+    close_sockets(server);
     int r = server_hands_set_threads(server->hands, threads);
     if (r >= 0 || threads == 0)
         return r;
@@ -309,7 +376,8 @@ static void tell_mismatches(const TimeServer *server)
 int time_server_configure(TimeServer *server, const Config *config)
 {
     const ServerConfig *new = &config->server;
-    bool new_threads = server->config.threads != new->threads;
+    bool new_signd = !text_equal(server->config.signd_directory, new->signd_directory);
+    bool new_threads = server->config.threads != new->threads || new_signd;
     bool listens =
         new_threads || !server_config_listens_equal(&server->config, new) || server->dscp != config->net.dscp;
     ServerConfig copy;
@@ -317,7 +385,7 @@ int time_server_configure(TimeServer *server, const Config *config)
     size_t log_limit = new->no_client_log ? 0 : MAX((size_t) new->log_limit, (size_t) 1);
     int r;
 
-    if ((new_threads && (r = set_threads(server, (size_t) new->threads)) < 0) ||
+    if ((new_threads && (r = set_threads(server, new)) < 0) ||
         (r = server_hands_configure(server->hands, &new->rate_limit, log_limit)) < 0)
         return r;
     if ((!server->access || !lines_equal(server, new)) && (r = take_lines(server, new)) < 0)
@@ -328,6 +396,8 @@ int time_server_configure(TimeServer *server, const Config *config)
     server->config = copy;
     server->dscp = config->net.dscp;
     server->retry_after = 0;
+    if (new_signd)
+        set_signd(server);
     listen_as_allowed(server, listens);
     tell_mismatches(server);
     look_up(server);
@@ -338,7 +408,7 @@ static int connect_parts(TimeServer *server)
 {
     ServerHandsSetup hands = {
         .event = server->setup.event,
-        .handlers = {.now = kernel_clock_now, .snapshot = snapshot},
+        .handlers = {.now = kernel_clock_now, .snapshot = snapshot, .to_sign = to_sign},
         .userdata = server,
         .authenticator = server->setup.authenticator,
     };
@@ -384,6 +454,7 @@ TimeServer *time_server_free(TimeServer *server)
         return NULL;
     sd_event_source_disable_unref(server->retry);
     lookup_free(server->lookup);
+    signd_free(server->signd);
     server_sockets_free(server->sockets);
     server_hands_free(server->hands);
     access_table_free(server->access);

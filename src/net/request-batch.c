@@ -9,6 +9,7 @@
 
 #include "net/request-batch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
@@ -22,6 +23,8 @@
 /* Control data of a request: a timestamp triple, the address that was asked, room to spare. */
 #define CONTROL_SIZE                                                                                         \
     (CMSG_SPACE(3 * sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64))
+
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= ANSWER_CONTROL_SIZE, "the longest that is sent");
 
 /* Where a request came from. */
 typedef union Source {
@@ -189,8 +192,24 @@ static bool read_source(const Source *from, socklen_t length, IpEndpoint *ret)
     return true;
 }
 
-/* Makes of request i the next answer, the one at `place`. False: silence. */
-static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, size_t i, size_t place)
+/* Keeps the answer at `place`, and by which way it is to leave, for who signs it. */
+static void hand_to_signer(RequestBatch *batch, int fd, size_t i, size_t place, size_t control)
+{
+    const struct msghdr *message = &batch->requests[i].msg_hdr;
+    AnswerWay way = {.fd = fd, .to_length = message->msg_namelen, .control_length = control};
+    MsSntpAnswer answer;
+
+    if (!batch->handlers->to_sign)
+        return;
+    memcpy(&way.to, message->msg_name, message->msg_namelen);
+    memcpy(way.control, message->msg_control, control);
+    memcpy(answer.key, batch->request_bytes[i] + SERVER_ANSWER_SIZE, sizeof answer.key);
+    memcpy(answer.bytes, batch->answer_bytes[place], sizeof answer.bytes);
+    batch->handlers->to_sign(batch->userdata, &answer, &way);
+}
+
+/* Makes of request i the next answer, the one at `place`. False: silence, for now. */
+static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, int fd, size_t i, size_t place)
 {
     struct msghdr *message = &batch->requests[i].msg_hdr;
     ServerRequest request = {
@@ -208,6 +227,8 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, si
     ServerVerdict verdict =
         server_shard_on_request(batch->shard, told, &request, now.mono, batch->answer_bytes[place],
                                 &batch->answer_io[place].iov_len);
+    if (verdict == SERVER_MS_SNTP)
+        hand_to_signer(batch, fd, i, place, control);
     if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
         return false;
     struct msghdr *answer = &batch->answers[place].msg_hdr;
@@ -252,9 +273,26 @@ bool request_batch_serve(RequestBatch *batch, int fd)
     batch->handlers->snapshot(batch->userdata, now, &snapshot);
     server_batch_start(&snapshot, now.raw, server_shard_min_poll(batch->shard), &told);
     for (size_t i = 0; i < received; i++)
-        answers += answer_one(batch, &told, now, i, answers);
+        answers += answer_one(batch, &told, now, fd, i, answers);
     send_all(batch, fd, answers);
     return received == REQUEST_BATCH_MAX;
+}
+
+void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length)
+{
+    /* sendmsg() changes nothing of what it is given. */
+    struct iovec io = {.iov_base = (void *) (uintptr_t) bytes, .iov_len = length};
+    const struct msghdr message = {
+        .msg_name = (void *) (uintptr_t) &way->to,
+        .msg_namelen = way->to_length,
+        .msg_iov = &io,
+        .msg_iovlen = 1,
+        .msg_control = way->control_length > 0 ? (void *) (uintptr_t) way->control : NULL,
+        .msg_controllen = way->control_length,
+    };
+
+    if (sendmsg(way->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        server_shard_on_send_failed(batch->shard);
 }
 
 void request_batch_on_error(RequestBatch *batch, int fd)

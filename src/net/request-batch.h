@@ -6,6 +6,9 @@
  * timestamps and the addresses that were asked; each goes to the shard; the answers leave at once, from these
  * addresses. Two system calls and one reading of the clock for all of them. Belongs to one thread. */
 
+#include <sys/socket.h>
+
+#include "core/ntp/ms-sntp.h"
 #include "core/ntp/server-shard.h"
 
 /* Requests that are received at once. */
@@ -13,11 +16,25 @@
 
 typedef struct RequestBatch RequestBatch;
 
+/* Room for the control data of an answer: the address that it leaves from. */
+#define ANSWER_CONTROL_SIZE 64
+
+/* By which an answer leaves that could not leave with its batch. */
+typedef struct AnswerWay {
+    int fd; /* borrowed: the way is good for as long as that is open */
+    struct sockaddr_storage to;
+    socklen_t to_length;
+    size_t control_length; /* 0: by any address */
+    _Alignas(struct cmsghdr) uint8_t control[ANSWER_CONTROL_SIZE];
+} AnswerWay;
+
 typedef struct RequestBatchHandlers {
     /* The present, both clocks read together. */
     Now (*now)(void);
     /* What our time is at that instant, once for each batch. */
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret);
+    /* An answer that Samba has to sign first. NULL: there will be none. */
+    void (*to_sign)(void *userdata, const MsSntpAnswer *answer, const AnswerWay *way);
 } RequestBatchHandlers;
 
 /* shard and handlers must live as long as the object. */
@@ -31,6 +48,9 @@ int request_batch_prepare_socket(int fd, IpFamily family) must_check_;
 
 /* Serves what waits on a socket (non-blocking), one batch at most. Returns whether there may be more. */
 bool request_batch_serve(RequestBatch *batch, int fd);
+
+/* Sends an answer that could not leave with its batch. */
+void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length);
 
 /* The socket says that something went wrong: an earlier answer did not arrive, which is nothing to us. */
 void request_batch_on_error(RequestBatch *batch, int fd);

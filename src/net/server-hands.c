@@ -265,6 +265,13 @@ RequestBatch *server_hands_batch(const ServerHands *hands)
     return hands->batch;
 }
 
+void server_hands_send(ServerHands *hands, const AnswerWay *way, const uint8_t *bytes, size_t length)
+{
+    /* Threads leave nothing to be signed. */
+    if (hands->batch)
+        request_batch_send(hands->batch, way, bytes, length);
+}
+
 int server_hands_give(ServerHands *hands, size_t i, const int *fds, size_t count)
 {
     ServerWorker *worker = hands->list[i].worker;

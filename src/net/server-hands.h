@@ -30,6 +30,9 @@ DEFINE_CLEANUP(ServerHands, server_hands_free);
  * have sockets. On failure nothing is changed. */
 int server_hands_set_threads(ServerHands *hands, size_t threads) must_check_;
 
+/* Sends an answer that Samba has signed. */
+void server_hands_send(ServerHands *hands, const AnswerWay *way, const uint8_t *bytes, size_t length);
+
 /* How many sockets are needed for each address. */
 size_t server_hands_count(const ServerHands *hands);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "core/ntp/ms-sntp.h"
 #include "core/ntp/packet.h"
 #include "core/ntp/server-shard.h"
 #include "fuzz.h"
@@ -191,6 +192,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ServerVerdict verdict =
             server_shard_on_request(shard, &batch, &request, (MonoTime) {now}, answer, &length);
         require(verdict < SERVER_VERDICT_COUNT, "verdict");
+        require(verdict != SERVER_MS_SNTP || (length == SERVER_ANSWER_SIZE && request.length == MS_SNTP_SIZE),
+                "a signed answer is as long as its request");
         if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
             continue;
         require(access_table_allows(access, &request.remote.address), "allowed");

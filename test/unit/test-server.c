@@ -63,7 +63,9 @@ static ServerVerdict check(const Request *request)
     ServerQuestion question;
 
     ServerVerdict verdict = server_check(&handed, &question);
-    return verdict == SERVER_ANSWERED && question.has_mac ? SERVER_UNAUTHENTICATED : verdict;
+    if (verdict != SERVER_ANSWERED)
+        return verdict;
+    return question.for_samba ? SERVER_MS_SNTP : question.has_mac ? SERVER_UNAUTHENTICATED : verdict;
 }
 
 static NtpPacket answer_with(const ServerSnapshot *snapshot, const Request *request, int8_t min_poll)
@@ -168,7 +170,8 @@ static void test_tails(void **state)
         {"a crypto-NAK", 4, 0, 4, SERVER_UNAUTHENTICATED},
         {"a field and a MAC", 4, 28, 20, SERVER_UNAUTHENTICATED},
         {"something in version 3, which can only be a MAC", 3, 28, 0, SERVER_UNAUTHENTICATED},
-        {"a MAC in version 3", 3, 0, 20, SERVER_UNAUTHENTICATED},
+        {"zeros for a MAC in version 3", 3, 0, 20, SERVER_MS_SNTP},
+        {"a longer MAC in version 3", 3, 0, 24, SERVER_UNAUTHENTICATED},
         {"a short field", 4, 12, 0, SERVER_MALFORMED},
         {"a field of no multiple of 4", 4, 30, 0, SERVER_MALFORMED},
     };
@@ -463,6 +466,40 @@ static void test_keys(void **state)
     assert_int_equal(report.authenticated, good);
 }
 
+/* What Samba signs is decided about like everything else, and waits without a MAC. */
+static void test_ms_sntp(void **state)
+{
+    const RateLimitConfig limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 4, .kod = 1};
+    cleanup_(world_free) World world = world_new(&limit, 524288);
+    Request request = request_of(3, 3, 6);
+    ServerReport report = {0};
+    NtpPacket answer;
+
+    (void) state;
+    request.length = 68;
+    request.bytes[48] = 5; /* little-endian, and so none of our keys */
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_DENIED);
+    server_shard_set_access(world.shard, world.access);
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_MS_SNTP);
+    assert_int_equal(world.length, 48);
+    assert_true(ntp_packet_parse(world.answer, world.length, &answer));
+    assert_int_equal(answer.version, 3);
+    assert_int_equal(answer.mode, 4);
+    assert_true(answer.origin.value == CLIENTS);
+
+    for (size_t i = 0; i < 100; i++)
+        (void) ask(&world, &request, 1, 0.001 * (double) i);
+    server_shard_report(world.shard, &report);
+    assert_true(report.verdicts[SERVER_LIMITED] > 50);
+    assert_int_equal(report.verdicts[SERVER_KISSED], 0); /* unsigned, they would be no use */
+    assert_int_equal(report.authenticated, 0);
+    request.length = 120; /* the extended form */
+    assert_int_equal(ask(&world, &request, 1, 0), SERVER_MALFORMED);
+    request.length = 68;
+    request.bytes[60] = 1; /* a digest that is wrong */
+    assert_int_equal(ask(&world, &request, 2, 0), SERVER_UNAUTHENTICATED);
+}
+
 static void test_limits(void **state)
 {
     const RateLimitConfig limit = {.enabled = true, .interval = 3, .burst = 8, .leak = 2, .kod = 1};
@@ -707,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_access),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_ms_sntp),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_innocent_client),
         cmocka_unit_test(test_interleaved),

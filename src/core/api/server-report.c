@@ -17,6 +17,7 @@ static const char *const names[] = {
     [SERVER_MALFORMED] = "malformed",
     [SERVER_BAD_VERSION] = "bad-version",
     [SERVER_BAD_MODE] = "bad-mode",
+    [SERVER_MS_SNTP] = "ms-sntp",
     [SERVER_UNAUTHENTICATED] = "unauthenticated",
     [SERVER_LATE] = "late",
 };

@@ -15,6 +15,7 @@ typedef enum ServerVerdict {
     SERVER_MALFORMED,       /* silence: too short, bad extension field, trailing rubbish */
     SERVER_BAD_VERSION,     /* silence: not 1 to 4 */
     SERVER_BAD_MODE,        /* silence: not a request */
+    SERVER_MS_SNTP,         /* handed to Samba, which is to sign the answer; silence without ntpsigndsocket */
     SERVER_UNAUTHENTICATED, /* silence: its MAC is not right, or we have no such key */
     SERVER_LATE,            /* silence: it waited too long for us, or the clock was stepped meanwhile */
     SERVER_VERDICT_COUNT,

@@ -126,7 +126,7 @@ const Directive DIRECTIVES[] = {
     LATER("nocerttimecheck"),
     {"noclientlog", .arguments = "", .fields = {{VALUE_FLAG, AT(server.no_client_log)}}},
     LATER("nosystemcert"),
-    LATER("ntpsigndsocket"),
+    {"ntpsigndsocket", .arguments = "DIRECTORY", .fields = {{VALUE_STRING, AT(server.signd_directory)}}},
     LATER("ntsaeads"),
     LATER("ntscachedir"),
     LATER("ntsdumpdir"),

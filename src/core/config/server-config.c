@@ -60,10 +60,12 @@ int server_config_add_access(ServerConfig *config, const AccessRule *rule, const
     return 0;
 }
 
-static int copy_lists(const ServerConfig *from, ServerConfig *to)
+static int copy_contents(const ServerConfig *from, ServerConfig *to)
 {
     int r;
 
+    if (from->signd_directory && !(to->signd_directory = strdup(from->signd_directory)))
+        return -ENOMEM;
     for (size_t i = 0; i < from->address_count; i++)
         if ((r = server_config_add_address(to, &from->addresses[i])) < 0)
             return r;
@@ -82,8 +84,9 @@ int server_config_copy(const ServerConfig *from, ServerConfig *to)
     to->addresses = NULL;
     to->access = NULL;
     to->broadcasts = NULL;
+    to->signd_directory = NULL;
     to->address_count = to->access_count = to->broadcast_count = 0;
-    int r = copy_lists(from, to);
+    int r = copy_contents(from, to);
     if (r < 0)
         server_config_clear(to);
     return r;
@@ -96,9 +99,11 @@ void server_config_clear(ServerConfig *config)
     free(config->access);
     free(config->addresses);
     free(config->broadcasts);
+    free(config->signd_directory);
     config->access = NULL;
     config->addresses = NULL;
     config->broadcasts = NULL;
+    config->signd_directory = NULL;
     config->address_count = config->access_count = config->broadcast_count = 0;
 }
 

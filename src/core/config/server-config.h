@@ -44,6 +44,7 @@ typedef struct ServerConfig {
     size_t broadcast_count;
     uint32_t log_limit; /* bytes for the log of clients; 524288 */
     bool no_client_log;
+    char *signd_directory; /* owned; of Samba's ntp_signd; NULL: nothing is signed there */
     RateLimitConfig rate_limit;
 } ServerConfig;
 

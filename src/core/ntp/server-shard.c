@@ -185,6 +185,8 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const 
         shard->report.dropped++;
     if (rate == RATE_DROP)
         return SERVER_LIMITED;
+    if (question.for_samba && rate == RATE_KISS)
+        return SERVER_LIMITED; /* a kiss is not worth a signature */
     if (question.has_mac && (key = check_mac(shard, request)) == 0)
         return SERVER_UNAUTHENTICATED;
     verdict = server_answer(batch, request, &question, draw(shard), ret);
@@ -201,7 +203,7 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const 
         shard->wants_sent = false;
         return SERVER_UNAUTHENTICATED;
     }
-    return verdict;
+    return question.for_samba ? SERVER_MS_SNTP : verdict;
 }
 
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,

@@ -37,7 +37,8 @@ void server_shard_set_access(ServerShard *shard, const AccessTable *access);
 int8_t server_shard_min_poll(const ServerShard *shard);
 
 /* Decides about a request. SERVER_ANSWERED and SERVER_KISSED: *ret_length bytes of `ret` are to be sent to
- * where it came from, not more than it had; anything else: nothing is. mono: the present. */
+ * where it came from, not more than it had. SERVER_MS_SNTP: the same when Samba has signed them. Anything
+ * else: nothing is sent. mono: the present. */
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "core/ntp/ms-sntp.h"
 #include "core/ntp/packet.h"
 
 /* Modes of RFC 5905, figure 10. The first was no field yet in version 1, and is 0 there. */
@@ -91,6 +92,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
     NtpPacket packet = {0};
     if (request->length > NTP_HEADER_SIZE && !ntp_packet_parse(bytes, request->length, &packet))
         return SERVER_MALFORMED;
+    bool for_samba = ms_sntp_is_request(bytes, request->length);
     ByteReader reader = byte_reader(bytes + AT_ORIGIN, 3 * sizeof(uint64_t));
     uint64_t origin = byte_reader_u64(&reader), receive = byte_reader_u64(&reader);
     *ret = (ServerQuestion) {
@@ -100,7 +102,8 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
         .origin = origin,
         .receive = receive,
         .transmit = byte_reader_u64(&reader),
-        .has_mac = packet.mac_length > 0,
+        .has_mac = packet.mac_length > 0 && !for_samba,
+        .for_samba = for_samba,
     };
     return SERVER_ANSWERED;
 }

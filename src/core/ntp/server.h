@@ -61,6 +61,7 @@ typedef struct ServerQuestion {
     uint64_t origin, receive; /* NtpTime, as the client has them */
     uint64_t transmit;        /* NtpTime of the client, to be repeated */
     bool has_mac;             /* which is still to be looked at */
+    bool for_samba;           /* no MAC, but the wish for one that Samba makes, see ms-sntp.h */
 } ServerQuestion;
 
 /* Whether it is a request that may be answered: SERVER_ANSWERED with *ret, or why not. Cheap, without state.
