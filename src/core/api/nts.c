@@ -37,6 +37,16 @@ static const struct {
 };
 static_assert(ELEMENTS(failures) == NTS_FAILURE_COUNT, "each failure has its words");
 
+size_t nts_aead_key_length(NtsAead aead)
+{
+    switch (aead) {
+    case NTS_AEAD_AES_SIV_CMAC_256: return 32;
+    case NTS_AEAD_AES_128_GCM_SIV: return 16;
+    case NTS_AEAD_NONE: break;
+    }
+    return 0;
+}
+
 const char *nts_failure_name(NtsFailure failure)
 {
     return failure < NTS_FAILURE_COUNT ? failures[failure].name : "";

@@ -27,6 +27,9 @@ typedef enum NtsAead {
     NTS_AEAD_AES_128_GCM_SIV = 30,
 } NtsAead;
 
+/* Length of each key of an AEAD, bytes; 0: one that we do not know. */
+size_t nts_aead_key_length(NtsAead aead);
+
 typedef struct NtsCookie {
     uint16_t length; /* 1..NTS_COOKIE_MAX */
     uint8_t bytes[NTS_COOKIE_MAX];
@@ -71,10 +74,17 @@ const char *nts_failure_name(NtsFailure failure);
 /* What it means and what can be done, without the end of the sentence. */
 const char *nts_failure_text(NtsFailure failure);
 
-/* When all certificates of a chain are valid, seconds since 1970. */
+/* When all certificates of a chain are valid, seconds since 1970, both ends included. */
 typedef struct NtsValidity {
     int64_t from, to;
 } NtsValidity;
+
+/* What the dates of a chain mean for a key establishment. */
+typedef enum NtsDates {
+    NTS_DATES_CHECKED = 0, /* they have to fit our clock */
+    NTS_DATES_PROVISIONAL, /* if they do not fit, our clock may be the one that is wrong */
+    NTS_DATES_IGNORED,     /* nothing (nocerttimecheck) */
+} NtsDates;
 
 /* What a key establishment has brought. A secret, as its keys are. */
 typedef struct NtsEstablishment {
@@ -83,6 +93,9 @@ typedef struct NtsEstablishment {
     NtsValidity validity; /* of the chain; also valid with NTS_CERT_EXPIRED and NTS_CERT_NOT_YET */
     NtsKeys keys;
     bool compliant_export; /* of keys of AEAD_AES_128_GCM_SIV: as RFC 8915 says (chrony's record 1024) */
+    /* What keys would be if the server understands that export in the other way: to be tried, with the same
+     * cookies, when nothing but a NAK comes back. NTS_AEAD_NONE: there is no doubt. */
+    NtsKeys other_keys;
     NtsCookie cookies[NTS_COOKIES];
     size_t cookie_count;
     char server[NTS_NAME_MAX]; /* who answers NTP: a name or an address; "": the host of the establishment */
