@@ -50,6 +50,8 @@ static const Wording packet_wordings[] = {
                              "The answer does not repeat the timestamp of our request (test 2)"},
     [PACKET_NO_TIMESTAMP] = {"no-timestamp", "The answer lacks a receive or transmit timestamp (test 3)"},
     [PACKET_UNAUTHENTICATED] = {"unauthenticated", "The answer is not authenticated as required (test 5)"},
+    [PACKET_NTS_NAK] = {"nts-nak",
+                        "The server cannot open our cookie, or somebody says so in its place (NTS NAK)"},
     [PACKET_UNSYNCHRONIZED] = {"unsynchronized",
                                "The server says that it is not synchronised itself (test 6)"},
     [PACKET_ROOT_DISTANCE] = {"root-distance",

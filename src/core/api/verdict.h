@@ -30,6 +30,7 @@ typedef enum PacketVerdict {
     PACKET_BOGUS_ORIGIN,    /* test 2: origin timestamp is not ours */
     PACKET_NO_TIMESTAMP,    /* test 3: receive or transmit timestamp is zero */
     PACKET_UNAUTHENTICATED, /* test 5 */
+    PACKET_NTS_NAK,         /* test 5: somebody says that the server cannot open our cookie */
     PACKET_UNSYNCHRONIZED,  /* test 6: leap 3, or stratum 0 or above 15 */
     PACKET_ROOT_DISTANCE,   /* test 7: 16 s or more, or timestamps that contradict each other */
     PACKET_KISS_RATE,       /* kiss-o'-death RATE */

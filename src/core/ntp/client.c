@@ -4,8 +4,8 @@
  *
  * A packet goes through a chain of judges, cheapest first; each either passes it on or names the verdict.
  * What a packet may change grows on the way: before it is known to answer our request (test 2) and, of a
- * source with a key, to come from who has that very key (test 5), nothing but counters; as long as it is not
- * valid (test 7), nothing but the silence after a kiss-o'-death. */
+ * source with a key or with NTS, to come from who has that very key (test 5), nothing but counters; as long
+ * as it is not valid (test 7), nothing but the silence after a kiss-o'-death. */
 
 #include "core/ntp/client.h"
 
@@ -27,9 +27,11 @@ void client_reset(Client *client)
 }
 
 /* Long digests travel whole in version 3 only; what is new needs version 4. */
-static uint8_t version_of(const SourceConfig *config, const KeyInfo *key)
+static uint8_t version_of(const ClientRequest *request, const KeyInfo *key)
 {
-    if (config->xleave || config->mono_root)
+    const SourceConfig *config = request->config;
+
+    if (config->xleave || config->mono_root || request->nts)
         return 4;
     if (config->version != 0)
         return (uint8_t) config->version;
@@ -66,8 +68,8 @@ static NtpPacket peer_packet(Client *client, const ClientRequest *request, uint8
     return packet;
 }
 
-/* Writes what stands behind the header of a request. Returns the length of it all, 0: there is no such key.
- */
+/* Writes what stands behind the header of a request. Returns the length of it all, 0: there is no such key,
+ * or no cookie. */
 static size_t append_tail(const ClientRequest *request, uint8_t version,
                           uint8_t ret[static CLIENT_REQUEST_MAX])
 {
@@ -78,6 +80,9 @@ static size_t append_tail(const ClientRequest *request, uint8_t version,
         mono_root_write(&(MonoRoot) {0}, ret + length);
         length += MONO_ROOT_SIZE;
     }
+    if (request->nts)
+        return nts_client_append(request->nts, request->aead, request->nts_random, ret, length,
+                                 CLIENT_REQUEST_MAX);
     if (key == 0)
         return length;
     return authenticator_append(request->authenticator, key, version, ret, length, CLIENT_REQUEST_MAX);
@@ -85,13 +90,13 @@ static size_t append_tail(const ClientRequest *request, uint8_t version,
 
 size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[static CLIENT_REQUEST_MAX])
 {
-    uint32_t key = request->config->key;
+    uint32_t key = request->nts ? 0 : request->config->key;
     KeyInfo info = {0};
 
     if (key != 0 && !authenticator_find(request->authenticator, key, &info))
         return 0;
 
-    uint8_t version = version_of(request->config, &info);
+    uint8_t version = version_of(request, &info);
     NtpPacket packet =
         request->own ? peer_packet(client, request, version) : client_packet(client, request, version);
     ntp_packet_build(&packet, ret);
@@ -318,9 +323,9 @@ static PacketVerdict judge_origin(const Client *client, const NtpPacket *packet,
     return client->answered ? PACKET_UNEXPECTED : PACKET_GOOD;
 }
 
-/* Test 5: a key speaks only for the source that it is configured for. A crypto-NAK proves nothing. */
+/* A key speaks only for the source that it is configured for. A crypto-NAK proves nothing. */
 static PacketVerdict judge_mac(const ClientContext *context, const ClientInput *input,
-                               const NtpPacket *packet, uint16_t *tests)
+                               const NtpPacket *packet)
 {
     uint32_t wanted = context->config->key, key;
 
@@ -328,8 +333,29 @@ static PacketVerdict judge_mac(const ClientContext *context, const ClientInput *
         (authenticator_check(context->authenticator, input->bytes, input->length, packet, &key) != MAC_GOOD ||
          key != wanted))
         return PACKET_UNAUTHENTICATED;
-    *tests |= TEST_5;
     return PACKET_GOOD;
+}
+
+static PacketVerdict judge_nts(const ClientContext *context, const ClientInput *input, NtpPacket *packet)
+{
+    switch (nts_client_check(context->nts, context->aead, input->bytes, packet)) {
+    case NTS_ANSWER_GOOD: return PACKET_GOOD;
+    case NTS_ANSWER_NAK: return PACKET_NTS_NAK;
+    case NTS_ANSWER_BAD: break;
+    }
+    return PACKET_UNAUTHENTICATED;
+}
+
+/* Test 5: is it from who has the key? Afterwards the packet has nothing that is not proven. */
+static PacketVerdict judge_authenticity(const ClientContext *context, const ClientInput *input,
+                                        NtpPacket *packet, uint16_t *tests)
+{
+    PacketVerdict verdict =
+        context->nts ? judge_nts(context, input, packet) : judge_mac(context, input, packet);
+
+    if (verdict == PACKET_GOOD)
+        *tests |= TEST_5;
+    return verdict;
 }
 
 /* A kiss-o'-death needs no times. A peer that looks like that is just not synchronised. */
@@ -373,7 +399,7 @@ static void fill_report(NtpReport *report, const ClientContext *context, const C
     report->reference_time = packet->reference.value != 0
                                  ? (CookedTime) {ntp_time_to_ns(packet->reference, context->pivot_ns)}
                                  : COOKED_UNSET;
-    report->authenticated = context->config->key != 0;
+    report->authenticated = context->nts || context->config->key != 0;
     if (input->local.family != IP_UNSPEC)
         report->local = input->local;
 }
@@ -446,7 +472,7 @@ static PacketVerdict judge_answer(Client *client, const ClientContext *context, 
     verdict = judge_origin(client, &ret->packet, &ret->tests);
     if (verdict != PACKET_GOOD)
         return verdict;
-    verdict = judge_mac(context, input, &ret->packet, &ret->tests);
+    verdict = judge_authenticity(context, input, &ret->packet, &ret->tests);
     if (verdict != PACKET_GOOD) {
         client->report.tests = ret->tests;
         return verdict;
@@ -459,14 +485,13 @@ static void note_peer(Client *client, const ClientContext *context, const Client
                       const ClientResult *result, PacketVerdict verdict)
 {
     bool answers = verdict != PACKET_BOGUS_ORIGIN;
-    uint16_t tests = 0;
 
     if (verdict == PACKET_GOOD) {
         (void) symmetric_on_packet(&client->symmetric, &result->packet, input->received, true);
         return;
     }
     if (!result->tested || verdict == PACKET_DUPLICATE ||
-        judge_mac(context, input, &result->packet, &tests) != PACKET_GOOD)
+        judge_mac(context, input, &result->packet) != PACKET_GOOD)
         return;
     /* The next interleaved packet will be about this one, of which there is no exchange. */
     if (symmetric_on_packet(&client->symmetric, &result->packet, input->received, answers))

@@ -15,6 +15,7 @@
 #include "core/ntp/authenticator.h"
 #include "core/ntp/interleave.h"
 #include "core/ntp/mono-root.h"
+#include "core/ntp/nts-client.h"
 #include "core/ntp/packet.h"
 #include "core/ntp/symmetric.h"
 #include "core/stats/source-stats.h"
@@ -22,8 +23,8 @@
 /* Seconds after which an answer is of no use any more, on top of maxdelay. */
 #define CLIENT_RESPONSE_TIME_MAX 4.0
 
-/* The longest request: a header, an extension field and a MAC. */
-#define CLIENT_REQUEST_MAX (NTP_HEADER_SIZE + MONO_ROOT_SIZE + NTP_MAC_MAX)
+/* The longest request: one with NTS; a header, an extension field and a MAC are less. */
+#define CLIENT_REQUEST_MAX NTS_REQUEST_MAX
 
 /* Looked at and changed by the functions below only; `report` is for reading. */
 typedef struct Client {
@@ -46,14 +47,17 @@ typedef struct ClientRequest {
     const SourceConfig *config;
     const Authenticator *authenticator;
     ExchangeId exchange;
-    uint64_t secret;         /* unpredictable; 0 is replaced */
-    uint64_t receive_secret; /* another one */
-    const SymmetricOwn *own; /* for a peer: what we tell it; NULL: a client tells nothing */
-    int8_t poll;             /* log2 s */
+    uint64_t secret;                     /* unpredictable; 0 is replaced */
+    uint64_t receive_secret;             /* another one */
+    const SymmetricOwn *own;             /* for a peer: what we tell it; NULL: a client tells nothing */
+    int8_t poll;                         /* log2 s */
+    NtsClient *nts;                      /* what the source has of NTS; NULL: nothing, it is without */
+    const Aead *aead;                    /* with nts */
+    uint8_t nts_random[NTS_RANDOM_SIZE]; /* with nts: unpredictable */
 } ClientRequest;
 
-/* Begins an exchange; writes the request into ret and returns its length. 0: the source's key is missing,
- * nothing was begun. */
+/* Begins an exchange; writes the request into ret and returns its length. 0: the source's key or its last
+ * cookie is missing, nothing was begun. */
 size_t client_request(Client *client, const ClientRequest *request,
                       uint8_t ret[static CLIENT_REQUEST_MAX]) must_check_;
 
@@ -84,6 +88,8 @@ typedef struct ClientContext {
     const SourceConfig *config;
     const SourceStats *stats;
     const Authenticator *authenticator;
+    NtsClient *nts;             /* as in the request */
+    const Aead *aead;           /* with nts */
     IpEndpoint remote;          /* whom we asked */
     double precision;           /* s, of our clock */
     double frequency;           /* that our model has for the oscillator */
