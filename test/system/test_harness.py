@@ -4,7 +4,9 @@
 
 import pytest
 
-from harness import nobody, run, soon
+from harness import Authority, Chronyd, Ntpd, name_host, nobody, run, soon
+from harness.pki import DAY, now
+from interop import need
 
 # Sends one client packet and prints the server's transmit time, in Unix seconds.
 ASK_SERVER = """
@@ -57,6 +59,71 @@ def test_cut_network(empty_network):
     assert ask(server, 2).returncode != 0
     empty_network.mend()
     soon(lambda: ask(server).returncode == 0)
+
+
+def verified(authority, certificate, name):
+    """What openssl verify says about a server's certificate now."""
+    return run("openssl", "verify", "-CAfile", authority.trusted, "-untrusted", certificate.chain, "-verify_hostname", name,
+               certificate.chain, check=False).stderr
+
+
+def test_certificates():
+    """Of a chain that is right, each part can be made wrong alone."""
+    root = Authority()
+    pier = root.intermediate()
+    for authority in (root, pier):
+        assert verified(root, authority.issue("quay.example"), "quay.example") == ""
+    assert "hostname mismatch" in verified(root, pier.issue("quay.example"), "pier.example")
+    assert "unable to get local issuer" in verified(Authority("Other Authority"), pier.issue("quay.example"), "quay.example")
+    expired = pier.issue("quay.example", valid=(now() - 2 * DAY, now() - DAY))
+    assert "certificate has expired" in verified(root, expired, "quay.example")
+    future = pier.issue("quay.example", valid=(now() + DAY, now() + 2 * DAY))
+    assert "not yet valid" in verified(root, future, "quay.example")
+    old = root.intermediate(valid=(now() - 2 * DAY, now() - DAY)).issue("quay.example")
+    assert "certificate has expired" in verified(root, old, "quay.example")
+
+
+def authenticated(client, address):
+    found = client.source(address)
+    return found["selected"] and found["authenticated"]
+
+
+@pytest.fixture(name="quay")
+def quay_server(empty_network):
+    """chronyd, as a server of network time security under a name, and the authority that vouches for it."""
+    need("chronyd", "ntpd")
+    authority = Authority().intermediate()
+    name_host("quay.example", "192.0.2.31")
+    server = Chronyd("quay", "allow all", "local stratum 3", *Chronyd.nts_server(authority.issue("quay.example")),
+                     netns=empty_network.host("quay", 31))
+    yield authority
+    server.stop()
+
+
+def test_nts_others(empty_network, quay):
+    """chronyd and ntpd get authenticated time from chronyd, and chronyd from ntpd; not from one whom nobody vouches for."""
+    options = "nts iburst minpoll 0 maxpoll 0"
+    started = []
+    try:
+        name_host("mole.example", "192.0.2.32")
+        started.append(Ntpd("mole", f"server quay.example {options}", *Ntpd.nts_client(quay),
+                            *Ntpd.nts_server(quay.issue("mole.example")), netns=empty_network.host("mole", 32)))
+        follower = empty_network.host("follower", 33)
+        for name, address, teacher in [("quay", "192.0.2.31", None), ("mole", "192.0.2.32", started[0])]:
+            if teacher:
+                soon(lambda: authenticated(started[0], "192.0.2.31"), 60)
+            client = Chronyd(f"after-{name}", f"server {name}.example {options}", *Chronyd.nts_client(quay), netns=follower)
+            started.append(client)
+            soon(lambda: authenticated(client, address), 60)
+            assert client.authentication(address)["cookies"] == 8 and client.authentication(address)["mode"] == "NTS"
+            client.stop()
+        started.append(Chronyd("doubter", f"server quay.example {options}", *Chronyd.nts_client(Authority("Other Authority")),
+                               netns=follower))
+        soon(lambda: "certificate issuer is unknown" in started[-1].process.said(), 60)
+        assert started[-1].authentication("192.0.2.31")["cookies"] == 0
+    finally:
+        for program in started:
+            program.stop()
 
 
 @pytest.mark.lab

@@ -4,14 +4,15 @@
 chronyd as servers, the daemon, whole machines. test_harness.py shows each in use."""
 
 from . import world
-from .world import DAEMONS, ROOT, Failed, Process, nobody, program, run, soon
+from .world import DAEMONS, ROOT, Failed, Process, name_host, nobody, program, run, soon
 from .bus import Bus
 from .network import Network, Server
 from .daemon import Daemon
 from .others import Chronyd, Ntpd
 from .machine import Machine
+from .pki import Authority, Certificate
 
 __all__ = [
-    "DAEMONS", "ROOT", "Failed", "Process", "world", "nobody", "program", "run", "soon",
-    "Bus", "Network", "Server", "Daemon", "Chronyd", "Ntpd", "Machine",
+    "DAEMONS", "ROOT", "Failed", "Process", "world", "name_host", "nobody", "program", "run", "soon",
+    "Bus", "Network", "Server", "Daemon", "Chronyd", "Ntpd", "Machine", "Authority", "Certificate",
 ]

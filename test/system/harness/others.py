@@ -54,6 +54,16 @@ class Chronyd(Other):
         self.socket = STATE / name / "sock"
         super().__init__(name, *lines, netns=netns)
 
+    @staticmethod
+    def nts_server(certificate):
+        """Lines for a server of network time security."""
+        return [f"ntsservercert {certificate.chain}", f"ntsserverkey {certificate.key}"]
+
+    @staticmethod
+    def nts_client(authority):
+        """Lines for a client of it, which trusts that authority alone; its servers get the option nts."""
+        return ["nosystemcert", f"ntstrustedcerts {authority.trusted}"]
+
     def own_lines(self):
         return [f"bindcmdaddress {self.socket}", "cmdport 0", f"pidfile {self.folder}/pid"]
 
@@ -79,9 +89,30 @@ class Chronyd(Other):
                 "reach": int(state[5], 8), "tests": "".join(data[23:26]), "interleaved": data[26] == "Yes", "authenticated": data[27] == "Yes",
                 "transmit": data[28], "receive": data[29], "valid": int(data[-1] if len(data) <= 34 else data[33])}
 
+    def authentication(self, address):
+        """How it authenticates a source: mode, type, bits, attempts, naks, cookies, cookie_length."""
+        row = next(row for row in self.rows("authdata") if row[0] == address)
+        return {"mode": row[1], **dict(zip(("type", "bits", "attempts", "naks", "cookies", "cookie_length"),
+                                           map(int, [row[3], row[4], *row[6:]]), strict=True))}
+
+    def counters(self):
+        """{name: number} of its server, under the names that chronyc prints."""
+        return {name.strip(): int(value) for name, value in (line.split(":") for line in self.ask("serverstats"))}
+
 
 class Ntpd(Other):
     """ntpd of NTPsec and its ntpq."""
+
+    @staticmethod
+    def nts_server(certificate):
+        """Lines for a server of network time security."""
+        return ["nts enable", f"nts cert {certificate.chain}", f"nts key {certificate.key}",
+                f"nts cookie {certificate.key}.cookies"]
+
+    @staticmethod
+    def nts_client(authority):
+        """Lines for a client of it, which trusts that authority; its servers get the option nts."""
+        return [f"nts ca {authority.trusted}"]
 
     def own_lines(self):
         return ["tos maxdist 16", "restrict default nomodify", "restrict 127.0.0.1", "unrestrict default limited", f"driftfile {self.folder}/drift"]

@@ -131,7 +131,7 @@ def mount_tmpfs(where, options="mode=755"):
 
 def prepare():
     """Once per run: a /run of our own, the user of the daemon, the identity that a machine gets when it first
-    boots (an image has none), and an interface lo that is up."""
+    boots (an image has none), names of hosts that name_host() adds to, and an interface lo that is up."""
     if os.environ.get("TIMEBALL_INSIDE") != "1":
         raise RuntimeError("start the system tests with test/system/run")
     mount_tmpfs("/run")
@@ -144,9 +144,21 @@ def prepare():
             copy = STATE / name
             copy.write_text(text + line)
             run("mount", "--bind", copy, f"/etc/{name}")
+    hosts = STATE / "hosts"
+    shutil.copyfile("/etc/hosts", hosts)
+    run("mount", "--bind", hosts, "/etc/hosts")
     identity = pathlib.Path("/etc/machine-id")
     if not identity.exists() or not identity.read_text().strip():
         identity.touch()
         copy = STATE / "machine-id"
         copy.write_text(uuid.uuid4().hex + "\n")
         run("mount", "--bind", copy, identity)
+
+
+def name_host(name, *addresses):
+    """Gives a name to these addresses, and to no others, for programs of all namespaces. One that runs may have to ask
+    again."""
+    # written in place: it is the file itself that was mounted over /etc/hosts, here and where ip netns exec looks
+    hosts = STATE / "hosts"
+    others = [line for line in hosts.read_text().splitlines() if name not in line.split()[1:]]
+    hosts.write_text("\n".join([*others, *(f"{address} {name}" for address in addresses)]) + "\n")
