@@ -10,15 +10,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/shared-words.h"
+#include "net/thread.h"
 
 /* Batches before it looks for calls and publishes. */
 #define BATCHES_AT_ONCE 16
@@ -173,25 +172,14 @@ void server_worker_report(const ServerWorker *worker, ServerReport *report)
     server_report_add(report, &own);
 }
 
-/* Signals are the event loop's. */
 static int start_thread(ServerWorker *worker)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
+    const ThreadSetup setup = {.name = "timeball-server",
+                               .stack_size = STACK_SIZE,
+                               .work = work,
+                               .userdata = worker};
 
-    int r = pthread_attr_init(&attributes);
-    if (r != 0)
-        return -r;
-    (void) pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&worker->thread, &attributes, work, worker);
-    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
-        return -r;
-    (void) pthread_setname_np(worker->thread, "timeball-server");
-    return 0;
+    return thread_start(&setup, &worker->thread);
 }
 
 static void free_parts(ServerWorker *worker)
