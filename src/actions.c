@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "drift-file.h"
+#include "number-file.h"
 
 static void look_for_interference(const World *world, Engine *engine)
 {
@@ -82,6 +83,17 @@ static void save_drift(const World *world, const Action *action)
                       strerror(-r));
 }
 
+/* There are some in a row: that it does not work is told for the first. */
+static void save_updates(const World *world, const Action *action)
+{
+    int r = world->updates_file ? number_file_write(world->updates_file, action->updates) : 0;
+
+    if (r < 0 && action->updates == 1)
+        journal_print(world->journal, LOG_LEVEL_WARNING,
+                      "Could not write %s: %s; after a crash, makestep would begin to count again",
+                      world->updates_file, strerror(-r));
+}
+
 static void send_packet(const World *world, const Action *action)
 {
     const IpEndpoint local = {.address = action->send.local, .port = action->send.local_port};
@@ -106,6 +118,7 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_STEP: step(world, engine, &action); break;
         case ACTION_SET_STATUS: set_status(world, engine, &action); break;
         case ACTION_SAVE_DRIFT: save_drift(world, &action); break;
+        case ACTION_SAVE_UPDATES: save_updates(world, &action); break;
         case ACTION_EXIT:
             *ret_status = action.exit_status;
             outcome = ACTIONS_EXIT;

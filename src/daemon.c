@@ -10,19 +10,27 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <systemd/sd-event.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "build-config.h"
 #include "daemon-internal.h"
 #include "drift-file.h"
 #include "event-log.h"
 #include "hw/rtc-mode.h"
 #include "key-store.h"
 #include "notify.h"
+#include "number-file.h"
+
+/* How many updates of the clock makestep and maxchange have counted. An orderly end removes it, and so does a
+ * boot: who finds it comes after a crash, and goes on from there. */
+#define UPDATES_FILE RUNTIME_DIRECTORY "/clock-updates"
 
 /* Inputs of the network. */
 
@@ -235,6 +243,20 @@ static int open_clock(Daemon *daemon)
     return 0;
 }
 
+static uint32_t updates_before_crash(const Daemon *daemon)
+{
+    const char *path = daemon->world.updates_file;
+    int64_t updates;
+
+    if (!path || !number_file_read(path, &updates) || updates <= 0 || updates > UINT32_MAX)
+        return 0;
+    journal_print(daemon->journal, LOG_LEVEL_INFO,
+                  "The last run did not end by itself: makestep and maxchange go on after its %" PRId64
+                  " updates of the clock",
+                  updates);
+    return (uint32_t) updates;
+}
+
 static int new_engine(Daemon *daemon)
 {
     const char *drift_file = daemon->config->daemon.drift_file;
@@ -246,6 +268,7 @@ static int new_engine(Daemon *daemon)
         .random = fill_random,
         .authenticator = key_ring_authenticator(daemon->keys),
         .restarted = daemon->options->restarted,
+        .updates = updates_before_crash(daemon),
     };
     char buffer[128];
     Text problem = TEXT(buffer);
@@ -356,6 +379,7 @@ static int connect_parts(Daemon *daemon)
         .exchanges = daemon->exchanges,
         .lookup = daemon->lookup,
         .drift_file = daemon->config->daemon.drift_file,
+        .updates_file = daemon->mode == ENGINE_STEER ? UPDATES_FILE : NULL,
     };
     if ((r = key_ring_new(&daemon->keys)) < 0)
         return r;
@@ -426,6 +450,8 @@ static void stop(Daemon *daemon)
     (void) actions_run(&daemon->world, daemon->engine, &status);
     while (engine_next_event(daemon->engine, &event))
         publish(daemon, &event);
+    if (daemon->world.updates_file)
+        (void) unlink(daemon->world.updates_file);
 }
 
 int daemon_run(Daemon *daemon, int *ret_status)

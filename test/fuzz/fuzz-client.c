@@ -123,6 +123,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_SAVE_DRIFT:
         require(isfinite(action->drift.frequency_ppm) && action->drift.skew_ppm >= 0, "a drift");
         break;
+    case ACTION_SAVE_UPDATES: require(action->updates > 0, "a number of updates"); break;
     case ACTION_EXIT: world->ended = true; break;
     case ACTION_CLOSE:
     case ACTION_KIND_COUNT: break;

@@ -265,6 +265,7 @@ static void carry_out(Sim *sim, const Action *action)
         sim->setup.drift_frequency = -action->drift.frequency_ppm * PPM;
         sim->setup.drift_skew = action->drift.skew_ppm * PPM;
         break;
+    case ACTION_SAVE_UPDATES: sim->setup.updates = action->updates; break;
     case ACTION_EXIT:
         sim->counters.exited = true;
         sim->counters.exit_status = action->exit_status;

@@ -356,6 +356,38 @@ static void test_no_late_step(void **state)
     assert_true(fabs(sim_error(sim) - 5) < 0.1);
 }
 
+/* Servers that lie a little more after each crash that they cause: makestep gives them what it says, once.
+ * The second row is an administrator's restarts: each may step, as the manual says. */
+static void test_crashes_give_no_steps(void **state)
+{
+    static const struct {
+        const char *name;
+        bool crashes;
+        uint64_t steps;
+    } rows[] = {{"crashed", true, 1}, {"stopped and started", false, 5}};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        cleanup_(sim_freep) Sim *sim = build(1, &usual, &near, 3);
+
+        sim_config(sim)->clock.step_threshold = 1;
+        sim_config(sim)->clock.step_limit = 3;
+        for (int run = 0; run < 5; run++) {
+            for (size_t server = 0; server < 3; server++)
+                sim_server(sim, server)->offset += 1.5;
+            sim_start(sim);
+            sim_run(sim, 300);
+            sim_kill(sim);
+            if (!rows[i].crashes)
+                sim_setup(sim)->updates = 0; /* the file is removed */
+        }
+        if (sim_counters(sim)->steps != rows[i].steps)
+            fail_msg("%s: %llu steps", rows[i].name, (unsigned long long) sim_counters(sim)->steps);
+        /* What is not stepped is slewed, as always: whether to believe them is not makestep's business. */
+        assert_true(fabs(sim_error(sim) - 7.5) < 1.6);
+    }
+}
+
 /* Somebody says what time it is, by so many seconds wrong. */
 static CommandReply enter_time(Sim *sim, double error)
 {
@@ -430,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_step_policy),
         cmocka_unit_test(test_no_late_step),
+        cmocka_unit_test(test_crashes_give_no_steps),
         cmocka_unit_test(test_time_by_hand),
         cmocka_unit_test(test_repeats),
     };

@@ -181,6 +181,28 @@ def test_killed_and_restarted(boot, lab_network, servers):
     assert len(steps(machine)) == 1
 
 
+def test_crash_gives_no_step(boot, lab_network, servers):
+    """Who makes the daemon crash does not get another step for it; who restarts it does."""
+    machine = boot(clock=PAST, files=configuration(servers[:3]), **lab_network.port(5))
+    machine.run("systemctl start timeball && timectl waitsync 30 0 0 1", limit=60)
+    soon(lambda: machine.said("cat /run/timeball/clock-updates") == "3", what="the updates of makestep 1 3")
+    assert len(steps(machine)) == 1
+
+    was = machine.said("systemctl show -P MainPID timeball")
+    machine.run(f"kill -9 {was} && date -s '+100 seconds'")
+    soon(lambda: machine.said("systemctl show -P MainPID timeball") not in (was, "0"))
+    soon(lambda: journal(machine, "makestep and maxchange go on after its 3 updates"), what="the message about the crash")
+    soon(lambda: journal(machine, "System clock wrong by"), 60, what="the daemon sees it")
+    soon(lambda: abs(float(machine.said("timectl -c tracking").split(",")[4])) > 50, what="a slew")
+    assert len(steps(machine)) == 1
+
+    machine.run("systemctl restart timeball && timectl waitsync 30 0 0 1", limit=60)
+    assert len(steps(machine)) == 2
+    assert len(journal(machine, "makestep and maxchange go on")) == 1
+    machine.run("systemctl stop timeball")
+    assert machine.run("test -e /run/timeball/clock-updates", check=False).status != 0
+
+
 # What drift files hold, the good one last: what the kernel was told stays until somebody tells it otherwise.
 DRIFT_FILES = {
     "truncated": ("40.0", 0.0),

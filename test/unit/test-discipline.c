@@ -120,6 +120,45 @@ static void test_steps(void **state)
     }
 }
 
+/* Whoever makes the daemon crash gets no more steps than makestep has given, and no change past maxchange. */
+static void test_after_crash(void **state)
+{
+    static const struct {
+        const char *name;
+        int32_t limit;
+        uint32_t updates;
+        int32_t left;
+        bool counts; /* how many updates there are is still of interest */
+    } rows[] = {
+        {"in the middle", 3, 2, 1, true}, {"all used up", 3, 3, 0, true},
+        {"long ago", 3, 1000, 0, false},  {"more than there are numbers", 3, UINT32_MAX, 0, false},
+        {"off", 0, 5, 0, false},          {"always", -1, 5, -1, false},
+        {"no crash", 3, 0, 3, true},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        config.step_limit = rows[i].limit;
+        Discipline discipline = discipline_start(&config, 0, NAN, false);
+        discipline_resume(&discipline, rows[i].updates);
+        if (discipline.step_limit != rows[i].left ||
+            discipline_counts_updates(&discipline, &config) != rows[i].counts)
+            fail_msg("%s: %d", rows[i].name, discipline.step_limit);
+    }
+
+    ClockConfig config = defaults();
+    DisciplineInput bad = input_of(0.5, 0, 1e-6);
+    DisciplineDecision decision;
+    config.max_change_offset = 0.1;
+    config.max_change_start = 1;
+    config.max_change_ignore = -1;
+    Discipline discipline = discipline_start(&config, 0, NAN, false);
+    discipline_resume(&discipline, 1);
+    discipline_update(&discipline, &config, &bad, &decision);
+    assert_int_equal(decision.verdict, DISCIPLINE_REFUSE);
+}
+
 static void test_max_change(void **state)
 {
     ClockConfig config = defaults();
@@ -175,9 +214,9 @@ static void test_slew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frequency), cmocka_unit_test(test_old_frequency_fades),
-        cmocka_unit_test(test_steps),     cmocka_unit_test(test_max_change),
-        cmocka_unit_test(test_slew),
+        cmocka_unit_test(test_frequency),   cmocka_unit_test(test_old_frequency_fades),
+        cmocka_unit_test(test_steps),       cmocka_unit_test(test_max_change),
+        cmocka_unit_test(test_after_crash), cmocka_unit_test(test_slew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

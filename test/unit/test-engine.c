@@ -168,6 +168,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_CLOSE:
     case ACTION_SET_STATUS:
     case ACTION_SAVE_DRIFT:
+    case ACTION_SAVE_UPDATES:
     case ACTION_EXIT:
     case ACTION_KIND_COUNT: break;
     }

@@ -24,6 +24,7 @@ typedef enum ActionKind {
     ACTION_STEP,          /* add to the kernel clock at once -> engine_on_stepped() */
     ACTION_SET_STATUS,    /* what the kernel tells programs: no answer */
     ACTION_SAVE_DRIFT,    /* write the drift file: no answer */
+    ACTION_SAVE_UPDATES,  /* write how many updates there were, before anything that follows: no answer */
     ACTION_EXIT,          /* end the daemon with `status` */
     ACTION_KIND_COUNT,
 } ActionKind;
@@ -62,6 +63,7 @@ typedef struct Action {
             double frequency_ppm; /* as in the file: positive when the oscillator gains */
             double skew_ppm;
         } drift;
+        uint32_t updates; /* that makestep and maxchange have counted */
         int exit_status;
     };
 } Action;

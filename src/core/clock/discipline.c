@@ -37,6 +37,13 @@ Discipline discipline_start(const ClockConfig *config, double frequency, double 
     };
 }
 
+void discipline_resume(Discipline *discipline, uint32_t updates)
+{
+    discipline->updates = updates;
+    if (discipline->step_limit > 0)
+        discipline->step_limit = (int32_t) MAX((int64_t) discipline->step_limit - updates, 0);
+}
+
 void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, const ClockConfig *after)
 {
     if (before->max_update_skew != after->max_update_skew)
@@ -45,6 +52,11 @@ void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, c
         discipline->step_threshold = after->step_threshold;
         discipline->step_limit = after->step_limit;
     }
+}
+
+bool discipline_counts_updates(const Discipline *discipline, const ClockConfig *config)
+{
+    return (int64_t) discipline->updates <= MAX(config->step_limit, config->max_change_start);
 }
 
 static bool change_refused(Discipline *discipline, const ClockConfig *config, double offset, bool *ret_end)

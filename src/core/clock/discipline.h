@@ -23,12 +23,18 @@ typedef struct Discipline {
     double max_update_skew; /* the present limits; commands change them */
     double step_threshold;
     int32_t step_limit;
-    uint32_t updates;        /* since start */
+    uint32_t updates;        /* since start, those of crashed daemons included */
     int32_t changes_ignored; /* by maxchange, in a row or not */
 } Discipline;
 
 /* frequency: what the kernel applies now, or what the drift file says. skew NaN: unknown. */
 Discipline discipline_start(const ClockConfig *config, double frequency, double skew, bool restarted);
+
+/* Goes on after so many updates of a daemon that crashed. */
+void discipline_resume(Discipline *discipline, uint32_t updates);
+
+/* Whether it still matters how many updates there were: makestep or maxchange is about to change its mind. */
+bool discipline_counts_updates(const Discipline *discipline, const ClockConfig *config);
 
 /* Takes over limits that were changed in the configuration. */
 void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, const ClockConfig *after);

@@ -155,6 +155,13 @@ static void tell_decision(Engine *engine, const DisciplineDecision *decision)
         engine_emit(engine, EVENT_CLOCK_WRONG, NULL)->value = decision->offset;
 }
 
+/* Before the step that it may be for: whoever can make us crash does not get another one for it. */
+static void save_updates(Engine *engine)
+{
+    if (engine_steers(engine) && discipline_counts_updates(&engine->discipline, &engine->config->clock))
+        action_queue_push(&engine->actions, ACTION_SAVE_UPDATES)->updates = engine->discipline.updates;
+}
+
 static void refuse_change(Engine *engine, const DisciplineDecision *decision)
 {
     bool fatal = decision->verdict == DISCIPLINE_END;
@@ -301,6 +308,8 @@ void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
         refuse_change(engine, &decision);
         return;
     }
+    if (input.counts)
+        save_updates(engine);
     LogTracking row = {
         .remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9,
         .offset_sd = estimate->offset_sd,

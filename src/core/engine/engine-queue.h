@@ -29,6 +29,7 @@ typedef struct QueuedAction {
         typeof(((Action *) NULL)->step) step;
         typeof(((Action *) NULL)->status) status;
         typeof(((Action *) NULL)->drift) drift;
+        uint32_t updates;
         int exit_status;
     };
 } QueuedAction;

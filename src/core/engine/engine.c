@@ -49,6 +49,7 @@ static void start_clock(Engine *engine, Now now)
     engine->clock = clock_start(now, setup->kernel_frequency);
     engine->discipline = discipline_start(&engine->config->clock, frequency,
                                           has_drift ? setup->drift_skew : NAN, setup->restarted);
+    discipline_resume(&engine->discipline, setup->updates);
     engine->reference = reference_start();
     engine->local = local_reference_start(&engine->config->local, clock_to_local(&engine->clock, now.raw));
     engine->manual.enabled = engine->config->clock.manual;
@@ -258,6 +259,7 @@ bool engine_next_action(Engine *engine, Action *ret)
     case ACTION_STEP: ret->step = queued.step; break;
     case ACTION_SET_STATUS: ret->status = queued.status; break;
     case ACTION_SAVE_DRIFT: ret->drift = queued.drift; break;
+    case ACTION_SAVE_UPDATES: ret->updates = queued.updates; break;
     case ACTION_EXIT: ret->exit_status = queued.exit_status; break;
     case ACTION_KIND_COUNT: break;
     }

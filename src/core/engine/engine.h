@@ -41,6 +41,7 @@ typedef struct EngineSetup {
     void *random_userdata;
     Authenticator authenticator; /* who has the keys; without functions: nobody */
     bool restarted;              /* -R: no stepping by makestep's positive limit */
+    uint32_t updates;            /* ACTION_SAVE_UPDATES of a daemon that crashed: they count on; 0: none */
 } EngineSetup;
 
 /* Takes a copy of config. */
