@@ -5,13 +5,19 @@
  * All that the two system calls need is laid out once, and only what they change is put right again. An
  * answer borrows the address and the control data of its request. All answers of a batch have one transmit
  * timestamp, taken just before they are made: a batch is longer than one packet only when the machine is
- * busier than a few microseconds matter. */
+ * busier than a few microseconds matter.
+ *
+ * Where the client will be told later when its answer really left (interleaved mode), the kernel is asked for
+ * that. Network drivers mostly stamp while the packet is handed to them, so that what is asked for is there
+ * as soon as the answers are sent, and is fetched with one call more; what comes later raises POLLERR. A
+ * kernel timestamp costs a fifth of an answer. So only some are asked for in each batch, which is all as long
+ * as the server keeps up. When it does not, the others are taken to have left one after another while
+ * sendmmsg() ran. */
 
 #include "net/request-batch.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +26,10 @@
 
 /* Longer packets are cut and then refused. */
 #define REQUEST_MAX NTP_PACKET_MAX
-/* Control data of a request: a timestamp triple, the address that was asked, room to spare. */
+/* Answers of a batch that the kernel is asked to stamp. */
+#define STAMPS_MAX  4
+/* Control data of a request: a timestamp triple, the address that was asked, room to spare. That of its
+ * answer has the address and may ask for a timestamp. */
 #define CONTROL_SIZE                                                                                         \
     (CMSG_SPACE(3 * sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(64))
 
@@ -33,20 +42,34 @@ typedef union Source {
     struct sockaddr_in6 v6;
 } Source;
 
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + REQUEST_STAMP_SPACE <= CONTROL_SIZE,
+              "an answer's control data takes the place of its request's");
+
 typedef union Control {
     struct cmsghdr header;
     uint8_t bytes[CONTROL_SIZE];
 } Control;
 
+/* Who is to say when an answer has left. */
+typedef enum Stamper {
+    STAMPER_NONE, /* nobody needs to know */
+    STAMPER_KERNEL,
+    STAMPER_CLOCK, /* we, by the time at which sendmmsg() was called and came back */
+} Stamper;
+
 struct RequestBatch {
     ServerShard *shard;
     const RequestBatchHandlers *handlers;
     void *userdata;
-    size_t used; /* places that the last batch has touched */
+    size_t used;             /* places that the last batch has touched */
+    size_t stampers[3];      /* answers of this batch, by Stamper */
+    ServerSnapshot snapshot; /* of this batch */
     struct mmsghdr requests[REQUEST_BATCH_MAX], answers[REQUEST_BATCH_MAX];
     struct iovec request_io[REQUEST_BATCH_MAX], answer_io[REQUEST_BATCH_MAX];
     Source from[REQUEST_BATCH_MAX];
     Control control[REQUEST_BATCH_MAX];
+    Stamper stamper[REQUEST_BATCH_MAX]; /* of each answer */
+    ServerSent sent[REQUEST_BATCH_MAX]; /* which answer it is; unset without a stamper */
     uint8_t answer_bytes[REQUEST_BATCH_MAX][SERVER_ANSWER_MAX];
     uint8_t request_bytes[REQUEST_BATCH_MAX][REQUEST_MAX];
 };
@@ -89,19 +112,6 @@ RequestBatch *request_batch_free(RequestBatch *batch)
 {
     free(batch);
     return NULL;
-}
-
-int request_batch_prepare_socket(int fd, IpFamily family)
-{
-    static const int yes = 1;
-    static const int stamps = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE;
-
-    if (family == IP_V4 ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes) < 0
-                        : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof yes) < 0)
-        return -errno;
-    /* Without, the time of our own call stands in. */
-    (void) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
-    return 0;
 }
 
 static size_t receive(RequestBatch *batch, int fd)
@@ -208,6 +218,21 @@ static void hand_to_signer(RequestBatch *batch, int fd, size_t i, size_t place, 
     batch->handlers->to_sign(batch->userdata, &answer, &way);
 }
 
+/* Who stamps the answer at `place`; its control data has that length so far. Returns the length. */
+static size_t choose_stamper(RequestBatch *batch, size_t place, Control *control, size_t length)
+{
+    Stamper stamper = STAMPER_NONE;
+
+    if (server_shard_wants_sent(batch->shard, &batch->sent[place]))
+        stamper = batch->stampers[STAMPER_KERNEL] < STAMPS_MAX ? STAMPER_KERNEL : STAMPER_CLOCK;
+    batch->stamper[place] = stamper;
+    batch->stampers[stamper]++;
+    if (stamper != STAMPER_KERNEL)
+        return length;
+    request_stamp_ask((struct cmsghdr *) (void *) (control->bytes + length));
+    return length + REQUEST_STAMP_SPACE;
+}
+
 /* Makes of request i the next answer, the one at `place`. False: silence, for now. */
 static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, int fd, size_t i, size_t place)
 {
@@ -231,6 +256,7 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
         hand_to_signer(batch, fd, i, place, control);
     if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
         return false;
+    control = choose_stamper(batch, place, message->msg_control, control);
     struct msghdr *answer = &batch->answers[place].msg_hdr;
     answer->msg_name = message->msg_name;
     answer->msg_namelen = message->msg_namelen;
@@ -239,18 +265,30 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
     return true;
 }
 
-/* What the network refuses is skipped; when it has no room, all that is left is. */
-static void send_all(RequestBatch *batch, int fd, size_t count)
+/* These have left. */
+static void await_stamps(const RequestBatch *batch, RequestSocket *socket, size_t first, size_t count)
 {
+    for (size_t i = first; i < first + count; i++)
+        if (batch->stamper[i] == STAMPER_KERNEL)
+            request_socket_await(socket, &batch->sent[i]);
+}
+
+/* What the network refuses is skipped; when it has no room, all that is left is. */
+static void send_all(RequestBatch *batch, RequestSocket *socket, size_t count)
+{
+    int fd = request_socket_fd(socket);
     size_t sent = 0;
 
     while (sent < count) {
         int r = sendmmsg(fd, batch->answers + sent, (unsigned) (count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (r > 0) {
+            await_stamps(batch, socket, sent, (size_t) r);
             sent += (size_t) r;
-            continue;
         }
-        if (r < 0 && errno == EINTR)
+        /* The one at which it stopped may have been counted. */
+        if (sent < count && batch->stamper[sent] == STAMPER_KERNEL)
+            request_socket_count_anew(socket);
+        if (r > 0 || (r < 0 && errno == EINTR))
             continue;
         bool full = r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
         do {
@@ -260,21 +298,54 @@ static void send_all(RequestBatch *batch, int fd, size_t count)
     }
 }
 
-bool request_batch_serve(RequestBatch *batch, int fd)
+/* --- when they left --- */
+
+static void on_stamp(void *userdata, const ServerSent *sent, RawTime when)
 {
-    ServerSnapshot snapshot;
+    const RequestBatch *batch = userdata;
+
+    server_shard_on_sent(batch->shard, &batch->snapshot, sent, when, TIMESTAMP_KERNEL);
+}
+
+/* Answers left one after another between two instants: each in the middle of its share. */
+static void tell_departures(const RequestBatch *batch, size_t count, RawTime begin, RawTime end)
+{
+    int64_t span = end.ns - begin.ns;
+
+    for (size_t i = 0; i < count; i++) {
+        RawTime when = {begin.ns + span * (int64_t) (2 * i + 1) / (int64_t) (2 * count)};
+        if (batch->stamper[i] == STAMPER_CLOCK)
+            server_shard_on_sent(batch->shard, &batch->snapshot, &batch->sent[i], when, TIMESTAMP_DAEMON);
+    }
+}
+
+static void send_and_stamp(RequestBatch *batch, RequestSocket *socket, size_t count)
+{
+    bool by_clock = batch->stampers[STAMPER_CLOCK] > 0;
+    RawTime begin = by_clock ? batch->handlers->now().raw : RAW_UNSET;
+
+    send_all(batch, socket, count);
+    if (by_clock)
+        tell_departures(batch, count, begin, batch->handlers->now().raw);
+    if (batch->stampers[STAMPER_KERNEL] > 0)
+        request_socket_read_stamps(socket, on_stamp, batch);
+}
+
+bool request_batch_serve(RequestBatch *batch, RequestSocket *socket)
+{
     ServerBatch told;
     size_t answers = 0;
 
-    size_t received = receive(batch, fd);
+    size_t received = receive(batch, request_socket_fd(socket));
     if (received == 0)
         return false;
     Now now = batch->handlers->now();
-    batch->handlers->snapshot(batch->userdata, now, &snapshot);
-    server_batch_start(&snapshot, now.raw, server_shard_min_poll(batch->shard), &told);
+    batch->handlers->snapshot(batch->userdata, now, &batch->snapshot);
+    server_batch_start(&batch->snapshot, now.raw, server_shard_min_poll(batch->shard), &told);
+    memset(batch->stampers, 0, sizeof batch->stampers);
     for (size_t i = 0; i < received; i++)
-        answers += answer_one(batch, &told, now, fd, i, answers);
-    send_all(batch, fd, answers);
+        answers += answer_one(batch, &told, now, request_socket_fd(socket), i, answers);
+    send_and_stamp(batch, socket, answers);
     return received == REQUEST_BATCH_MAX;
 }
 
@@ -295,12 +366,13 @@ void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t
         server_shard_on_send_failed(batch->shard);
 }
 
-void request_batch_on_error(RequestBatch *batch, int fd)
+void request_batch_on_error(RequestBatch *batch, RequestSocket *socket)
 {
     int error = 0;
     socklen_t size = sizeof error;
 
-    (void) batch;
     /* Reading it clears it. */
-    (void) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    (void) getsockopt(request_socket_fd(socket), SOL_SOCKET, SO_ERROR, &error, &size);
+    batch->handlers->snapshot(batch->userdata, batch->handlers->now(), &batch->snapshot);
+    request_socket_read_stamps(socket, on_stamp, batch);
 }

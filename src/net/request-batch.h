@@ -4,12 +4,13 @@
 
 /* Requests as the network gives and takes them: as many as wait are received at once, with the kernel's
  * timestamps and the addresses that were asked; each goes to the shard; the answers leave at once, from these
- * addresses. Two system calls and one reading of the clock for all of them. Belongs to one thread. */
+ * addresses. Two system calls and one reading of the clock for all of them, and a few more in interleaved
+ * mode, whose clients are told when an answer really left. Belongs to one thread. */
 
 #include <sys/socket.h>
 
 #include "core/ntp/ms-sntp.h"
-#include "core/ntp/server-shard.h"
+#include "net/request-socket.h"
 
 /* Requests that are received at once. */
 #define REQUEST_BATCH_MAX 32
@@ -43,14 +44,12 @@ int request_batch_new(ServerShard *shard, const RequestBatchHandlers *handlers, 
 RequestBatch *request_batch_free(RequestBatch *batch);
 DEFINE_CLEANUP(RequestBatch, request_batch_free);
 
-/* What a socket needs so that its requests can be served. Works with one that somebody else has bound. */
-int request_batch_prepare_socket(int fd, IpFamily family) must_check_;
-
-/* Serves what waits on a socket (non-blocking), one batch at most. Returns whether there may be more. */
-bool request_batch_serve(RequestBatch *batch, int fd);
+/* Serves what waits on a socket, one batch at most. Returns whether there may be more. */
+bool request_batch_serve(RequestBatch *batch, RequestSocket *socket);
 
 /* Sends an answer that could not leave with its batch. */
 void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length);
 
-/* The socket says that something went wrong: an earlier answer did not arrive, which is nothing to us. */
-void request_batch_on_error(RequestBatch *batch, int fd);
+/* The socket says that there is something else: timestamps of answers that have left, or that an earlier
+ * answer did not arrive, which is nothing to us. */
+void request_batch_on_error(RequestBatch *batch, RequestSocket *socket);

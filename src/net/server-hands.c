@@ -272,11 +272,11 @@ void server_hands_send(ServerHands *hands, const AnswerWay *way, const uint8_t *
         request_batch_send(hands->batch, way, bytes, length);
 }
 
-int server_hands_give(ServerHands *hands, size_t i, const int *fds, size_t count)
+int server_hands_give(ServerHands *hands, size_t i, RequestSocket *const *sockets, size_t count)
 {
     ServerWorker *worker = hands->list[i].worker;
 
-    return worker ? server_worker_set_sockets(worker, fds, count) : 0;
+    return worker ? server_worker_set_sockets(worker, sockets, count) : 0;
 }
 
 void server_hands_take_away(ServerHands *hands)

@@ -40,7 +40,7 @@ size_t server_hands_count(const ServerHands *hands);
 RequestBatch *server_hands_batch(const ServerHands *hands);
 
 /* The sockets of thread i from now on, see server_worker_set_sockets(). Nothing without threads. */
-int server_hands_give(ServerHands *hands, size_t i, const int *fds, size_t count) must_check_;
+int server_hands_give(ServerHands *hands, size_t i, RequestSocket *const *sockets, size_t count) must_check_;
 
 /* No thread has sockets any more. */
 void server_hands_take_away(ServerHands *hands);

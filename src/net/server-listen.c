@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/request-batch.h"
+#include "net/request-socket.h"
 
 /* Where the source address is in the header, bytes. */
 #define AT_SOURCE_V4 12
@@ -83,7 +83,7 @@ static int prepare(int fd, const ServerListen *listen, IpFamily family)
     bool v4 = family == IP_V4;
     static const int yes = 1;
 
-    int r = request_batch_prepare_socket(fd, family);
+    int r = request_socket_prepare(fd, family);
     if (r < 0)
         return r;
     if (!v4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0)
@@ -153,7 +153,7 @@ int server_listen_adopt(int fd, IpFamily family)
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
-    int r = request_batch_prepare_socket(fd, family);
+    int r = request_socket_prepare(fd, family);
     if (r < 0)
         return r;
     for (size_t i = 0; i < WAITING_MAX && recv(fd, &byte, sizeof byte, MSG_TRUNC | MSG_DONTWAIT) >= 0; i++)

@@ -22,6 +22,7 @@
 typedef struct ServerSocket {
     ServerSockets *owner;
     int fd;
+    RequestSocket *requests;
     bool passed;             /* not to be closed */
     sd_event_source *source; /* NULL: a thread's */
 } ServerSocket;
@@ -59,6 +60,7 @@ static ServerSocket *server_socket_free(ServerSocket *socket)
     if (!socket)
         return NULL;
     sd_event_source_disable_unref(socket->source);
+    request_socket_free(socket->requests);
     if (socket->fd >= 0 && !socket->passed)
         close(socket->fd);
     free(socket);
@@ -70,14 +72,14 @@ DEFINE_CLEANUP(ServerSocket, server_socket_free);
 static int hand_out(ServerSockets *sockets)
 {
     size_t hands = server_hands_count(sockets->setup.hands), each = sockets->count / hands;
-    cleanup_(freep) int *fds = calloc(each + 1, sizeof *fds);
+    cleanup_(freep) RequestSocket **own = calloc(each + 1, sizeof(RequestSocket *));
 
-    if (!fds)
+    if (!own)
         return -ENOMEM;
     for (size_t i = 0; i < hands; i++) {
         for (size_t j = 0; j < each; j++)
-            fds[j] = sockets->list[j * hands + i]->fd;
-        int r = server_hands_give(sockets->setup.hands, i, fds, each);
+            own[j] = sockets->list[j * hands + i]->requests;
+        int r = server_hands_give(sockets->setup.hands, i, own, each);
         if (r < 0)
             return r;
     }
@@ -94,17 +96,22 @@ void server_sockets_close(ServerSockets *sockets)
     sockets->count = 0;
 }
 
+/* A socket that somebody waits for tells him of each packet that comes and of each that has left, whether he
+ * sleeps or not: with many requests that costs more than to leave and to come back. */
 static int on_requests(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     ServerSocket *socket = userdata;
     RequestBatch *batch = server_hands_batch(socket->owner->setup.hands);
 
-    (void) source;
+    (void) fd;
     if (revents & EPOLLERR)
-        request_batch_on_error(batch, fd);
-    for (int i = 0; i < BATCHES_AT_ONCE && request_batch_serve(batch, fd); i++)
+        request_batch_on_error(batch, socket->requests);
+    if (!request_batch_serve(batch, socket->requests))
+        return 0;
+    int r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    for (int i = 1; i < BATCHES_AT_ONCE && request_batch_serve(batch, socket->requests); i++)
         ;
-    return 0;
+    return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 
 /* Appends a socket. One that was not passed to us is taken over, also on failure. */
@@ -122,6 +129,8 @@ static int add_socket(ServerSockets *sockets, int fd, bool passed)
         return -ENOMEM;
     }
     *new = (ServerSocket) {.owner = sockets, .fd = fd, .passed = passed};
+    if ((r = request_socket_new(fd, &new->requests)) < 0)
+        return r;
     if (server_hands_batch(sockets->setup.hands) &&
         ((r = sd_event_add_io(sockets->setup.event, &new->source, fd, EPOLLIN, on_requests, new)) < 0 ||
          (r = sd_event_source_set_priority(new->source, SERVER_PRIORITY)) < 0))

@@ -33,6 +33,13 @@ typedef struct Call {
     void *userdata;
 } Call;
 
+/* What is waited for. */
+typedef struct Polled {
+    struct pollfd *events;   /* owned; the first is wake, the others are of the sockets */
+    RequestSocket **sockets; /* owned, but not what it points to */
+    size_t count;            /* sockets */
+} Polled;
+
 struct ServerWorker {
     pthread_t thread;
     ServerShard *shard;
@@ -44,8 +51,7 @@ struct ServerWorker {
 
     /* the thread's alone */
     bool ends;
-    struct pollfd *polled; /* owned; the first is wake */
-    size_t polled_count;
+    Polled polled;
 };
 
 /* --- in the thread --- */
@@ -73,14 +79,14 @@ static void take_call(ServerWorker *worker)
 }
 
 /* Returns whether there may be more to do at once. */
-static bool serve_socket(ServerWorker *worker, const struct pollfd *polled)
+static bool serve_socket(ServerWorker *worker, RequestSocket *socket, short events)
 {
     bool more = true;
 
-    if (polled->revents & POLLERR)
-        request_batch_on_error(worker->batch, polled->fd);
+    if (events & POLLERR)
+        request_batch_on_error(worker->batch, socket);
     for (int i = 0; i < BATCHES_AT_ONCE && more; i++)
-        more = request_batch_serve(worker->batch, polled->fd);
+        more = request_batch_serve(worker->batch, socket);
     return more;
 }
 
@@ -90,11 +96,12 @@ static void *work(void *userdata)
     bool more = false;
 
     while (!worker->ends) {
-        int ready = poll(worker->polled, worker->polled_count, more ? 0 : -1);
+        const Polled *polled = &worker->polled;
+        int ready = poll(polled->events, polled->count + 1, more ? 0 : -1);
         more = false;
-        for (size_t i = 1; ready > 0 && i < worker->polled_count; i++)
-            if (worker->polled[i].revents != 0)
-                more |= serve_socket(worker, &worker->polled[i]);
+        for (size_t i = 0; ready > 0 && i < polled->count; i++)
+            if (polled->events[i + 1].revents != 0)
+                more |= serve_socket(worker, polled->sockets[i], polled->events[i + 1].revents);
         publish(worker);
         take_call(worker);
     }
@@ -115,40 +122,53 @@ void server_worker_call(ServerWorker *worker, void (*function)(void *userdata), 
 
 typedef struct SocketChange {
     ServerWorker *worker;
-    struct pollfd *polled;
-    size_t count;
+    Polled polled;
 } SocketChange;
 
 static void change_sockets(void *userdata)
 {
     SocketChange *change = userdata;
-    struct pollfd *old = change->worker->polled;
+    Polled old = change->worker->polled;
 
     change->worker->polled = change->polled;
-    change->worker->polled_count = change->count;
     change->polled = old;
 }
 
-static struct pollfd *new_polled(const ServerWorker *worker, const int *fds, size_t count)
+static void polled_clear(Polled *polled)
 {
-    struct pollfd *polled = calloc(count + 1, sizeof *polled);
-
-    if (!polled)
-        return NULL;
-    polled[0] = (struct pollfd) {.fd = worker->wake, .events = POLLIN};
-    for (size_t i = 0; i < count; i++)
-        polled[i + 1] = (struct pollfd) {.fd = fds[i], .events = POLLIN};
-    return polled;
+    free(polled->events);
+    free(polled->sockets);
+    *polled = (Polled) {};
 }
 
-int server_worker_set_sockets(ServerWorker *worker, const int *fds, size_t count)
+static int polled_make(const ServerWorker *worker, RequestSocket *const *sockets, size_t count, Polled *ret)
 {
-    SocketChange change = {.worker = worker, .polled = new_polled(worker, fds, count), .count = count + 1};
+    Polled polled = {.events = calloc(count + 1, sizeof *polled.events),
+                     .sockets = calloc(count + 1, sizeof *polled.sockets),
+                     .count = count};
 
-    if (!change.polled)
+    if (!polled.events || !polled.sockets) {
+        polled_clear(&polled);
         return -ENOMEM;
+    }
+    polled.events[0] = (struct pollfd) {.fd = worker->wake, .events = POLLIN};
+    for (size_t i = 0; i < count; i++) {
+        polled.events[i + 1] = (struct pollfd) {.fd = request_socket_fd(sockets[i]), .events = POLLIN};
+        polled.sockets[i] = sockets[i];
+    }
+    *ret = polled;
+    return 0;
+}
+
+int server_worker_set_sockets(ServerWorker *worker, RequestSocket *const *sockets, size_t count)
+{
+    SocketChange change = {.worker = worker};
+
+    int r = polled_make(worker, sockets, count, &change.polled);
+    if (r < 0)
+        return r;
     server_worker_call(worker, change_sockets, &change);
-    free(change.polled);
+    polled_clear(&change.polled);
     return 0;
 }
 
@@ -156,7 +176,7 @@ static void take_sockets(void *userdata)
 {
     ServerWorker *worker = userdata;
 
-    worker->polled_count = 1;
+    worker->polled.count = 0;
 }
 
 void server_worker_take_sockets(ServerWorker *worker)
@@ -188,7 +208,7 @@ static void free_parts(ServerWorker *worker)
         close(worker->wake);
     sem_destroy(&worker->called);
     request_batch_free(worker->batch);
-    free(worker->polled);
+    polled_clear(&worker->polled);
     free(worker);
 }
 
@@ -206,11 +226,10 @@ int server_worker_new(ServerShard *shard, const RequestBatchHandlers *handlers, 
     r = worker->wake < 0 ? -errno : 0;
     if (r >= 0)
         r = request_batch_new(shard, handlers, userdata, &worker->batch);
-    if (r >= 0) {
-        worker->polled = new_polled(worker, NULL, 0);
-        worker->polled_count = 1;
-        r = worker->polled ? start_thread(worker) : -ENOMEM;
-    }
+    if (r >= 0)
+        r = polled_make(worker, NULL, 0, &worker->polled);
+    if (r >= 0)
+        r = start_thread(worker);
     if (r < 0) {
         free_parts(worker);
         return r;

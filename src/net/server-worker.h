@@ -21,9 +21,9 @@ DEFINE_CLEANUP(ServerWorker, server_worker_free);
 /* Has the function run by the thread and returns when it has. Takes as long as some batches at most. */
 void server_worker_call(ServerWorker *worker, void (*function)(void *userdata), void *userdata);
 
-/* The sockets (non-blocking) from now on. The descriptors are borrowed until the next of these calls, after
- * which they are not touched any more. */
-int server_worker_set_sockets(ServerWorker *worker, const int *fds, size_t count) must_check_;
+/* The sockets from now on. They are borrowed until the next of these calls, after which they are not touched
+ * any more. */
+int server_worker_set_sockets(ServerWorker *worker, RequestSocket *const *sockets, size_t count) must_check_;
 void server_worker_take_sockets(ServerWorker *worker);
 
 /* Adds its counters, as they were when it last waited or a few batches ago. */

@@ -34,7 +34,7 @@ static int open_socket(const char *address, const char *port, bool options)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0 || inet_pton(AF_INET, address, &local.sin_addr) != 1 ||
-        (options && request_batch_prepare_socket(fd, IP_V4) < 0) ||
+        (options && request_socket_prepare(fd, IP_V4) < 0) ||
         bind(fd, (const struct sockaddr *) &local, sizeof local) < 0) {
         perror("serve-echo");
         exit(EXIT_FAILURE);

@@ -80,11 +80,13 @@ def test_ntpd(server, other, address):
 
 
 @pytest.mark.parametrize("address", [CLIENT, CLIENT6])
-def test_chronyd_interleaves(server, other, address):
-    """It is told when our last answer really left."""
+def test_chronyd_interleaves(server, bus, other, address):
+    """It is told when our last answer really left, by the kernel."""
+    before = bus.get("Server", "KernelTransmitTimestamps")
     follower = other(Chronyd, "chronyd", f"server {address} {OPTIONS} xleave", "port 0", netns="chrony")
     seen = soon(lambda: (row := follower.source(address))["interleaved"] and row["selected"] and row, what="interleaved mode")
     assert set(seen["tests"]) == {"1"} and abs(seen["offset"]) < 0.01
+    soon(lambda: bus.get("Server", "KernelTransmitTimestamps") > before + 2, what="timestamps of the kernel")
     assert server.process.alive()
 
 

@@ -260,6 +260,109 @@ static void test_many(void **state)
     assert_true(snapshots < COUNT / 4); /* one for each batch */
 }
 
+/* --- interleaved mode --- */
+
+#define CROWD 12
+
+/* What the kernel is asked to stamp in each batch. */
+#define STAMPS 4
+
+typedef struct Interleaver {
+    int fd;
+    NtpPacket last;        /* answer */
+    RawTime before, after; /* the loop ran that made it */
+} Interleaver;
+
+/* Of an address of its own. */
+static Interleaver interleaver_of(uint8_t host, uint16_t port)
+{
+    IpEndpoint local = {.address = {.family = IP_V4, .bytes = {127, 0, 9, host}}},
+               remote = {.address = address_of("127.0.0.1"), .port = port};
+    struct sockaddr_storage address;
+    Interleaver new = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    socklen_t size = ip_endpoint_to_sockaddr(&local, &address);
+
+    assert_true(new.fd >= 0);
+    assert_int_equal(bind(new.fd, (struct sockaddr *) &address, size), 0);
+    size = ip_endpoint_to_sockaddr(&remote, &address);
+    assert_int_equal(connect(new.fd, (struct sockaddr *) &address, size), 0);
+    return new;
+}
+
+static void interleaver_ask(const Interleaver *client, uint64_t cookie)
+{
+    NtpPacket request = {.version = 4,
+                         .mode = NTP_MODE_CLIENT,
+                         .origin = client->last.receive,
+                         .receive = {cookie},
+                         .transmit = {cookie + 1}};
+    uint8_t bytes[NTP_HEADER_SIZE];
+
+    ntp_packet_build(&request, bytes);
+    assert_int_equal(send(client->fd, bytes, sizeof bytes, 0), sizeof bytes);
+}
+
+/* One exchange of all of them, in one batch. stamped: the batch before it was. */
+static void exchange_all(Interleaver *clients, size_t count, uint64_t cookie, bool stamped)
+{
+    RawTime before = now().raw;
+
+    for (size_t i = 0; i < count; i++)
+        interleaver_ask(&clients[i], cookie);
+    for (size_t i = 0; i < count; i++) {
+        NtpPacket last = clients[i].last;
+        assert_true(receive(clients[i].fd, &clients[i].last));
+        if (last.receive.value == 0)
+            continue;
+        /* The answer before this one really left while the loop ran for it; but for the noise. */
+        assert_int_equal(clients[i].last.origin.value, cookie);
+        int64_t sent = ntp_time_to_ns(clients[i].last.transmit, before.ns);
+        assert_true(sent >= clients[i].before.ns - 100 && sent <= clients[i].after.ns);
+        if (stamped && i > 0 && i != STAMPS)
+            assert_true(clients[i].last.transmit.value > clients[i - 1].last.transmit.value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        clients[i].before = before;
+        clients[i].after = now().raw;
+    }
+}
+
+/* Each client is told when its answer left; the kernel says it for all when there are few, and for the first
+ * of many, and the others left in their order too. */
+static void check_stamps(size_t count, uint64_t kernel)
+{
+    enum { ROUNDS = 8 };
+    ServerConfig config = {.port = free_port()};
+    const ServerListen listen = {.config = &config, .v4 = true};
+    Interleaver clients[CROWD];
+    ServerReport report = {0};
+
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    for (size_t i = 0; i < count; i++)
+        clients[i] = interleaver_of((uint8_t) (i + 1), config.port);
+    for (uint64_t round = 0; round < ROUNDS; round++)
+        exchange_all(clients, count, 1000 + 2 * round, round > 1);
+    server_hands_report(hands, (MonoTime) {0}, &report);
+    assert_int_equal(report.interleaved, count * (ROUNDS - 1));
+    /* Nobody knew of the first answer that it would be asked for. */
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_KERNEL], kernel * (ROUNDS - 2));
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_DAEMON], count * ROUNDS - kernel * (ROUNDS - 2));
+    for (size_t i = 0; i < count; i++)
+        close(clients[i].fd);
+}
+
+static void test_kernel_stamps(void **state)
+{
+    (void) state;
+    check_stamps(STAMPS, STAMPS);
+}
+
+static void test_some_kernel_stamps(void **state)
+{
+    (void) state;
+    check_stamps(CROWD, STAMPS);
+}
+
 static void test_failures(void **state)
 {
     ServerConfig config = {.port = free_port()};
@@ -325,6 +428,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kernel_stamps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_some_kernel_stamps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed, setup, teardown),
     };

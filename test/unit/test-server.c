@@ -599,7 +599,8 @@ static void test_interleaved(void **state)
     assert_true(second.receive.value != first.receive.value);
     assert_true(server_shard_wants_sent(world.shard, &sent));
     assert_true(sent.receive == second.receive.value);
-    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns + 12345});
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns + 12345},
+                         TIMESTAMP_KERNEL);
 
     third = ask_times(&world, 1, second.receive.value, 301, 300);
     assert_true(is_interleaved(&third, 301));
@@ -619,6 +620,11 @@ static void test_interleaved(void **state)
     answer = ask_times(&world, 1, answer.receive.value ^ 2, 701, 700);
     assert_true(answer.origin.value == 700);
 
+    /* A client of the basic mode that names what it got, as RFC 5905 wants it, does not use the other one. */
+    answer = ask_times(&world, 1, answer.transmit.value, 801, 800);
+    assert_true(answer.origin.value == 800);
+    assert_false(server_shard_wants_sent(world.shard, &sent));
+
     server_shard_report(world.shard, &report);
     assert_false(
         server_shard_report_exchanges(world.shard, 0, SIZE_MAX, (MonoTime) {5 * NSEC_PER_SEC}, &report));
@@ -626,6 +632,28 @@ static void test_interleaved(void **state)
     assert_int_equal(report.exchanges, 2);
     assert_true(report.exchanges_span > 3.9 && report.exchanges_span < 4.1);
     assert_int_equal(report.transmit_stamps[TIMESTAMP_KERNEL], 1);
+}
+
+/* The daemon may know better than it did too; that is not counted as the kernel's. */
+static void test_interleaved_by_daemon(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+    ServerReport report = {0};
+    ServerSent sent;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    NtpPacket first = ask_times(&world, 1, 0, 0, 100);
+    NtpPacket second = ask_times(&world, 1, first.receive.value, 201, 200);
+    assert_true(server_shard_wants_sent(world.shard, &sent));
+    RawTime when = {sent.at.ns + 4321};
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, when, TIMESTAMP_DAEMON);
+    NtpPacket third = ask_times(&world, 1, second.receive.value, 301, 300);
+    assert_true(is_interleaved(&third, 301));
+    assert_true(third.transmit.value == (server_time(&world.batch.snapshot, when) & ~UINT64_C(1)));
+    server_shard_report(world.shard, &report);
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_DAEMON], 3);
+    assert_int_equal(report.transmit_stamps[TIMESTAMP_KERNEL], 0);
 }
 
 /* Threat 25: nobody gets at, uses up or pushes out what is kept for another address. */
@@ -678,19 +706,20 @@ static void test_interleaved_forgets(void **state)
     NtpPacket first = ask_times(&world, 1, 0, 0, 100);
     NtpPacket second = ask_times(&world, 1, first.receive.value, 201, 200);
     assert_true(server_shard_wants_sent(world.shard, &sent));
-    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent,
-                         (RawTime) {sent.at.ns + 2 * NSEC_PER_SEC});
-    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns - 1});
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns + 2 * NSEC_PER_SEC},
+                         TIMESTAMP_KERNEL);
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, (RawTime) {sent.at.ns - 1},
+                         TIMESTAMP_KERNEL);
     ServerSent other = sent;
     other.record = UINT64_MAX;
-    server_shard_on_sent(world.shard, &world.batch.snapshot, &other, sent.at);
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &other, sent.at, TIMESTAMP_KERNEL);
     NtpPacket third = ask_times(&world, 1, second.receive.value, 301, 300);
     assert_true(is_interleaved(&third, 301));
     assert_true(third.transmit.value == (server_time(&world.batch.snapshot, sent.at) & ~UINT64_C(1)) ||
                 third.transmit.value > second.receive.value);
 
     world.batch.snapshot.valid_from = NOW - NSEC_PER_SEC;
-    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, sent.at);
+    server_shard_on_sent(world.shard, &world.batch.snapshot, &sent, sent.at, TIMESTAMP_KERNEL);
     NtpPacket fourth = ask_times(&world, 1, third.receive.value, 401, 400);
     assert_true(fourth.origin.value == 400);
 
@@ -748,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_innocent_client),
         cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_interleaved_by_daemon),
         cmocka_unit_test(test_interleaved_is_private),
         cmocka_unit_test(test_interleaved_shared_address),
         cmocka_unit_test(test_interleaved_forgets),

@@ -64,10 +64,12 @@ bool server_interleave(ClientRecord *record, const ServerQuestion *question, uin
                  question->receive != next.receive;
 
     forget_other_epochs(record, epoch);
-    /* Our receive timestamps are odd: others are not worth looking for. */
-    if (wants && (question->origin & 1))
+    /* Our receive timestamps are odd. Who names another one, as basic clients name our last transmit
+     * timestamp, does not use the mode. */
+    wants = wants && (question->origin & 1);
+    if (wants)
         last = find(record, question->origin);
-    *ret_wants = wants && question->origin != 0;
+    *ret_wants = wants;
     *ret_origin = TIMESTAMP_DAEMON;
     if (last) {
         write_time(answer, AT_ORIGIN, question->receive);
@@ -85,11 +87,11 @@ uint64_t server_interleave_newest(const ClientRecord *record)
     return a == 0 || (b != 0 && (int64_t) (b - a) > 0) ? b : a;
 }
 
-void server_interleave_on_sent(ClientRecord *record, uint64_t receive, uint64_t transmit)
+void server_interleave_on_sent(ClientRecord *record, uint64_t receive, uint64_t transmit,
+                               TimestampOrigin origin)
 {
     ClientExchange *exchange = find(record, receive);
 
-    if (!exchange)
-        return;
-    exchange->transmit = transmit | 1;
+    if (exchange)
+        exchange->transmit = (transmit & ~UINT64_C(1)) | (origin == TIMESTAMP_KERNEL);
 }

@@ -19,7 +19,7 @@ typedef struct ServerSent {
 
 /* Makes an interleaved answer of a basic one, if that is asked for and possible, and keeps what the next one
  * will take. epoch: another one, and what was kept before means nothing. wants: this client uses the mode,
- * and the kernel's transmit timestamp of this answer would be of use. Returns whether it is interleaved;
+ * and a better transmit timestamp of this answer would be of use. Returns whether it is interleaved;
  * *ret_origin: where its transmit timestamp is from. */
 bool server_interleave(ClientRecord *record, const ServerQuestion *question, uint8_t epoch,
                        uint8_t answer[static SERVER_ANSWER_SIZE], bool *ret_wants,
@@ -28,6 +28,7 @@ bool server_interleave(ClientRecord *record, const ServerQuestion *question, uin
 /* Receive timestamp of the last answer that was kept. */
 uint64_t server_interleave_newest(const ClientRecord *record);
 
-/* The answer that had this receive timestamp left at `transmit` (NtpTime), which the kernel says. Nothing
- * happens when nobody needs it any more. */
-void server_interleave_on_sent(ClientRecord *record, uint64_t receive, uint64_t transmit);
+/* The answer that had this receive timestamp left at `transmit` (NtpTime), which the kernel or the daemon
+ * says. Nothing happens when nobody needs it any more. */
+void server_interleave_on_sent(ClientRecord *record, uint64_t receive, uint64_t transmit,
+                               TimestampOrigin origin);

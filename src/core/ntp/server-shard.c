@@ -224,14 +224,14 @@ bool server_shard_wants_sent(const ServerShard *shard, ServerSent *ret)
 }
 
 void server_shard_on_sent(ServerShard *shard, const ServerSnapshot *snapshot, const ServerSent *sent,
-                          RawTime when)
+                          RawTime when, TimestampOrigin origin)
 {
     ClientRecord *record = shard->log ? client_log_record(shard->log, sent->record) : NULL;
 
     /* A record that is another client's by now does not have this timestamp. */
     if (record && record->epoch == epoch_of(shard, snapshot) && when.ns >= sent->at.ns &&
         when.ns - sent->at.ns < SENT_LATE_MAX)
-        server_interleave_on_sent(record, sent->receive, server_time(snapshot, when));
+        server_interleave_on_sent(record, sent->receive, server_time(snapshot, when), origin);
 }
 
 void server_shard_on_send_failed(ServerShard *shard)

@@ -43,13 +43,14 @@ ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *bat
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length);
 
-/* Whether the kernel's transmit timestamp of the answer that was just given would be of use, and what to tell
+/* Whether a better transmit timestamp of the answer that was just given would be of use, and what to tell
  * with it then. */
 bool server_shard_wants_sent(const ServerShard *shard, ServerSent *ret);
 
-/* That answer left at this instant, as the kernel says; snapshot: what our time is about then. */
+/* That answer left at this instant, as the kernel or the daemon says; snapshot: what our time is about then.
+ */
 void server_shard_on_sent(ServerShard *shard, const ServerSnapshot *snapshot, const ServerSent *sent,
-                          RawTime when);
+                          RawTime when, TimestampOrigin origin);
 
 /* The network did not take an answer. */
 void server_shard_on_send_failed(ServerShard *shard);
