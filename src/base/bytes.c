@@ -70,36 +70,37 @@ ByteWriter byte_writer(uint8_t *buffer, size_t size)
     return (ByteWriter) {.next = buffer, .left = size};
 }
 
-static void write_bytes(ByteWriter *writer, const void *bytes, size_t size)
+void byte_writer_bytes(ByteWriter *writer, const void *bytes, size_t length)
 {
-    if (writer->failed || size > writer->left) {
+    if (writer->failed || length > writer->left) {
         writer->failed = true;
         return;
     }
-    memcpy(writer->next, bytes, size);
-    writer->next += size;
-    writer->left -= size;
+    if (length > 0) /* memcpy takes no NULL */
+        memcpy(writer->next, bytes, length);
+    writer->next += length;
+    writer->left -= length;
 }
 
 void byte_writer_u8(ByteWriter *writer, uint8_t value)
 {
-    write_bytes(writer, &value, sizeof(value));
+    byte_writer_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u16(ByteWriter *writer, uint16_t value)
 {
     value = htobe16(value);
-    write_bytes(writer, &value, sizeof(value));
+    byte_writer_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u32(ByteWriter *writer, uint32_t value)
 {
     value = htobe32(value);
-    write_bytes(writer, &value, sizeof(value));
+    byte_writer_bytes(writer, &value, sizeof(value));
 }
 
 void byte_writer_u64(ByteWriter *writer, uint64_t value)
 {
     value = htobe64(value);
-    write_bytes(writer, &value, sizeof(value));
+    byte_writer_bytes(writer, &value, sizeof(value));
 }

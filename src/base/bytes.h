@@ -35,3 +35,4 @@ void byte_writer_u8(ByteWriter *writer, uint8_t value);
 void byte_writer_u16(ByteWriter *writer, uint16_t value);
 void byte_writer_u32(ByteWriter *writer, uint32_t value);
 void byte_writer_u64(ByteWriter *writer, uint64_t value);
+void byte_writer_bytes(ByteWriter *writer, const void *bytes, size_t length); /* NULL when length is 0 */

@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/macros.h"
 #include "core/api/nts.h"
+#include "nts/tls.h"
 
 #define KE_EXPORT_LABEL   "EXPORTER-network-time-security"
 #define KE_EXPORT_CONTEXT 5 /* bytes */
@@ -21,3 +23,6 @@ void ke_export_context(NtsAead aead, bool compliant, KeDirection direction,
                        uint8_t ret[static KE_EXPORT_CONTEXT]);
 /* Whether compliant makes a difference. */
 bool ke_export_is_ambiguous(NtsAead aead);
+
+/* Both keys of an open session. */
+bool ke_export_keys(const Tls *tls, NtsAead aead, bool compliant, NtsKeys *ret) must_check_;

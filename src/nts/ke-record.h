@@ -43,6 +43,7 @@ void ke_record_write_u16(ByteWriter *writer, bool critical, KeRecordType type, u
 /* A message that arrives in pieces of any size. */
 typedef struct KeInbox {
     uint8_t *bytes; /* owned */
+    size_t size;    /* of the block */
     size_t length;  /* of what has arrived */
     size_t next;    /* where the first record begins that has not arrived whole */
     size_t limit;   /* longest message */
@@ -59,5 +60,5 @@ typedef enum KeInboxVerdict {
 
 KeInbox ke_inbox(size_t limit);
 KeInboxVerdict ke_inbox_append(KeInbox *inbox, const uint8_t *bytes, size_t length) must_check_;
-/* Wipes what has arrived, which may be cookies, and leaves an empty inbox behind. */
+/* Leaves an empty inbox behind. */
 void ke_inbox_clear(KeInbox *inbox);

@@ -14,7 +14,7 @@
 #include "nts/ke-message.h"
 #include "nts/server-certificates.h"
 
-/* Copied, but for what it points to, which must live as long as the server that is given it. */
+/* What all servers share; it must live as long as they. */
 typedef struct KeServerConfig {
     CookieJar jar;
     NtsAead aeads[KE_AEADS_MAX]; /* that we can do, best first */
