@@ -68,9 +68,9 @@ void configuration_log_changes(const Config *from, const Config *to, Journal *jo
     journal_print(journal, LOG_LEVEL_INFO, "Sources of the configuration: %zu added, %zu removed, %zu kept",
                   diff->added_count, diff->removed_count, to->source_count - diff->added_count);
     if (diff->restart)
-        journal_print(
-            journal, LOG_LEVEL_WARNING,
-            "Changes of clockprecision, lock_all, pidfile, sched_priority and user wait for a restart");
+        journal_print(journal, LOG_LEVEL_WARNING,
+                      "Changes of clockprecision, initstepslew, lock_all, pidfile, sched_priority and user "
+                      "wait for a restart");
 }
 
 int configuration_print(const Options *options, Journal *journal)

@@ -52,7 +52,8 @@ CommandResult daemon_reload(Daemon *daemon, CommandReply *reply)
     Config *config = NULL;
     CommandResult result = COMMAND_CONFIG;
 
-    notify_reloading();
+    if (daemon->running)
+        notify_reloading();
     int r = configuration_load(daemon->options, daemon->journal, &detail, &config);
     if (r < 0)
         result = COMMAND_FAILED;
@@ -62,7 +63,8 @@ CommandResult daemon_reload(Daemon *daemon, CommandReply *reply)
         journal_print(daemon->journal, LOG_LEVEL_INFO, "Configuration reloaded");
     else
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Configuration not reloaded, nothing was changed");
-    notify_ready();
+    if (daemon->running)
+        notify_ready();
     return result;
 }
 

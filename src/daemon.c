@@ -126,6 +126,14 @@ static int arm_timer(Daemon *daemon)
     return r < 0 ? r : sd_event_source_set_enabled(daemon->timer, SD_EVENT_ONESHOT);
 }
 
+/* With initstepslew this is some seconds after the daemon has begun to run. */
+static void finish_start(Daemon *daemon)
+{
+    daemon->running = true;
+    show_status(daemon);
+    notify_ready();
+}
+
 static int daemon_drain(Daemon *daemon)
 {
     int status = EXIT_SUCCESS;
@@ -145,6 +153,8 @@ static int daemon_drain(Daemon *daemon)
     }
     if (daemon->server)
         time_server_refresh(daemon->server);
+    if (!daemon->running && !engine_in_prelude(daemon->engine))
+        finish_start(daemon);
     return arm_timer(daemon);
 }
 
@@ -456,6 +466,7 @@ static void stop(Daemon *daemon)
 
 int daemon_run(Daemon *daemon, int *ret_status)
 {
+    show_status(daemon);
     int r = daemon_drain(daemon);
 
     if (r < 0)
@@ -463,9 +474,6 @@ int daemon_run(Daemon *daemon, int *ret_status)
     /* Pings only when the service manager asked for them (WatchdogSec=). */
     if ((r = sd_event_set_watchdog(daemon->event, true)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_WARNING, "Could not set up the watchdog: %s", strerror(-r));
-    daemon->running = true;
-    show_status(daemon);
-    notify_ready();
     r = sd_event_loop(daemon->event);
     stop(daemon);
     if (r < 0)

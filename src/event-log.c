@@ -117,6 +117,7 @@ static void text_selection_failed(const Event *event, const char *drift_file, Te
     case CLOCK_SYNCHRONIZED:
     case CLOCK_DISRUPTED:
     case CLOCK_EXCESSIVE:
+    case CLOCK_INITSTEPSLEW:
     case CLOCK_REASON_COUNT: break; /* told by other events, or nothing to tell yet */
     }
 }
@@ -239,6 +240,20 @@ static void text_initial(const Event *event, const char *drift_file, Text *text)
                        event->stepped ? "step" : "ignored");
 }
 
+static void text_initstepslew(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "System's initial offset : %.6f seconds %s of true (%s)", fabs(event->value),
+                       event->value < 0 ? "fast" : "slow", event->stepped ? "step" : "slew");
+}
+
+static void text_no_initstepslew(const Event *event, const char *drift_file, Text *text)
+{
+    (void) event;
+    (void) drift_file;
+    text_append(text, "No suitable source for initstepslew");
+}
+
 static void text_not_added(const Event *event, const char *drift_file, Text *text)
 {
     (void) drift_file;
@@ -296,6 +311,8 @@ static const struct {
     [EVENT_DRIFT_LOADED] = {text_drift, LOG_LEVEL_INFO, "e7e98394d3ab4d0883357befc1e987c0"},
     [EVENT_INITIAL_OFFSET] = {text_initial, LOG_LEVEL_WARNING, "11c1b0317011491bb27ad82852327c05"},
     [EVENT_TIME_ENTERED] = {text_entered, LOG_LEVEL_WARNING, "1d7f1bd0ab3147a0b4ad3b5b8a3a7c26"},
+    [EVENT_INITSTEPSLEW] = {text_initstepslew, LOG_LEVEL_INFO, "ee92e3ce9c2449daae39a388ff3fdb55"},
+    [EVENT_NO_INITSTEPSLEW] = {text_no_initstepslew, LOG_LEVEL_WARNING, "b5c2a59e95964172978c34d16b5582a0"},
     [EVENT_SOURCE_NOT_ADDED] = {text_not_added, LOG_LEVEL_WARNING, "eb287585ef864e299505aecb57994921"},
     [EVENT_KEY_MISSING] = {text_key_missing, LOG_LEVEL_WARNING, "732b3e969aac40ba941ec51bdeeaa788"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},

@@ -191,6 +191,8 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_FREQUENCY_LIMITED:
     case EVENT_DRIFT_LOADED:
     case EVENT_INITIAL_OFFSET:
+    case EVENT_INITSTEPSLEW:
+    case EVENT_NO_INITSTEPSLEW:
     case EVENT_SOURCE_NOT_ADDED:
     case EVENT_KIND_COUNT: break;
     }

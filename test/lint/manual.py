@@ -10,7 +10,7 @@ from tap import TREE, Plan
 
 PAGE = "man/timeball.conf.5.scd"
 # What is in force without the word is said in words there, not as the number that stands for it inside.
-DEFAULT_IN_WORDS = {"acquisitionport", "asymmetry", "clockprecision", "makestep", "maxchange", "maxdelayquant", "key", "version"}
+DEFAULT_IN_WORDS = {"acquisitionport", "asymmetry", "clockprecision", "initstepslew", "makestep", "maxchange", "maxdelayquant", "key", "version"}
 SAMPLES_OF_SOURCE = {"minsamples", "maxsamples"}
 
 

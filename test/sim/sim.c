@@ -306,6 +306,18 @@ void sim_kill(Sim *sim)
     network_clear(sim->network);
 }
 
+void sim_set_clock(Sim *sim, double error)
+{
+    sim->raw_offset = error;
+}
+
+void sim_reconfigure(Sim *sim, const Config *config)
+{
+    if (engine_reconfigure(sim->engine, config, sim_now(sim)) < 0)
+        abort();
+    drain(sim);
+}
+
 CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret)
 {
     CommandResult result = engine_apply(sim->engine, command, sim_now(sim), ret);

@@ -103,6 +103,12 @@ void sim_witness(Sim *sim, SimWitness witness, void *userdata);
 void sim_start(Sim *sim);
 void sim_kill(Sim *sim);
 
+/* Somebody else sets the kernel clock: from now on it is ahead of true time by so many seconds. */
+void sim_set_clock(Sim *sim, double error);
+
+/* A new configuration, of which a copy is taken. */
+void sim_reconfigure(Sim *sim, const Config *config);
+
 /* A command to the engine; what it wants done for it is done. */
 CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret);
 

@@ -376,6 +376,22 @@ static void test_bad(void **state)
     }
 }
 
+/* What a host of initstepslew has from us is from before our restart. */
+static void test_loop_is_fine(void **state)
+{
+    static const Spoil loops[] = {follows_us, is_like_us};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(loops); i++) {
+        Setup s;
+        setup(&s);
+        loops[i](&s);
+        s.context.loop_is_fine = true;
+        assert_int_equal(deliver(&s).verdict, PACKET_GOOD);
+        teardown(&s);
+    }
+}
+
 /* A million guesses in front of the true answer change nothing. */
 static void test_spoof_flood(void **state)
 {
@@ -504,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_frequency_and_offset),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_loop_is_fine),
         cmocka_unit_test(test_spoof_flood),
         cmocka_unit_test(test_delay_tests),
         cmocka_unit_test(test_eras),

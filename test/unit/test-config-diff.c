@@ -53,6 +53,12 @@ static const struct {
     {"device", "bindacqdevice a\n", "bindacqdevice b\n", "", "", "net"},
     {"drift file", "driftfile /a\n", "driftfile /b\n", "", "", "drift"},
     {"drift interval", "driftfile /a\n", "driftfile /a interval 9\n", "", "", "drift"},
+    {"initstepslew", "initstepslew 1 a b\n", "initstepslew 1 A b\n", "", "", ""},
+    {"initstepslew, threshold", "initstepslew 1 a\n", "initstepslew 2 a\n", "", "", "restart"},
+    {"initstepslew, host", "initstepslew 1 a b\n", "initstepslew 1 a c\n", "", "", "restart"},
+    {"initstepslew, one more", "initstepslew 1 a\n", "initstepslew 1 a b\n", "", "", "restart"},
+    {"initstepslew, new", "", "initstepslew 1 a\n", "", "", "restart"},
+    {"initstepslew, gone", "initstepslew 1 a\n", "", "", "", "restart"},
     {"user", "user a\n", "user b\n", "", "", "restart"},
     {"restart, unset", "pidfile /a\n", "", "", "", "restart"},
 };

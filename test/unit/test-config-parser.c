@@ -512,17 +512,48 @@ static void test_local_orphan(void **state)
     }
 }
 
+/* The last line counts, whole. */
+static void test_initstepslew(void **state)
+{
+    cleanup_(config_freep) Config *one = parse("initstepslew 0.5 ntp.example.net 192.0.2.1 2001:db8::1\n");
+    cleanup_(config_freep) Config *last = parse("initstepslew 10 a b c\ninitstepslew 20 d\n");
+    cleanup_(config_freep) Config *none = parse("server a\n"), *copy = NULL;
+
+    (void) state;
+    assert_true(one->initstepslew.threshold == 0.5);
+    assert_string_equal(one->initstepslew.hosts[0], "ntp.example.net");
+    assert_string_equal(one->initstepslew.hosts[2], "2001:db8::1");
+    assert_null(one->initstepslew.hosts[3]);
+    assert_true(last->initstepslew.threshold == 20);
+    assert_string_equal(last->initstepslew.hosts[0], "d");
+    assert_null(last->initstepslew.hosts[1]);
+    assert_null(none->initstepslew.hosts);
+
+    assert_int_equal(config_copy(one, &copy), 0);
+    assert_ptr_not_equal(copy->initstepslew.hosts[1], one->initstepslew.hosts[1]);
+    assert_string_equal(copy->initstepslew.hosts[1], "192.0.2.1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_server),          cmocka_unit_test(test_server_repeats),
-        cmocka_unit_test(test_local_orphan),    cmocka_unit_test(test_every_field),
-        cmocka_unit_test(test_every_option),    cmocka_unit_test(test_sample_limits),
-        cmocka_unit_test(test_language),        cmocka_unit_test(test_includes),
-        cmocka_unit_test(test_include_limits),  cmocka_unit_test(test_source_files),
-        cmocka_unit_test(test_source_from_bus), cmocka_unit_test(test_hostile_source),
-        cmocka_unit_test(test_many_problems),   cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_spelling),        cmocka_unit_test(test_tables_are_sorted),
+        cmocka_unit_test(test_server),
+        cmocka_unit_test(test_server_repeats),
+        cmocka_unit_test(test_local_orphan),
+        cmocka_unit_test(test_initstepslew),
+        cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_sample_limits),
+        cmocka_unit_test(test_language),
+        cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_include_limits),
+        cmocka_unit_test(test_source_files),
+        cmocka_unit_test(test_source_from_bus),
+        cmocka_unit_test(test_hostile_source),
+        cmocka_unit_test(test_many_problems),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_tables_are_sorted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,40 @@ static void test_after_crash(void **state)
     assert_int_equal(decision.verdict, DISCIPLINE_REFUSE);
 }
 
+/* The threshold of initstepslew decides alone, and is itself a step. */
+static void test_steps_at_start(void **state)
+{
+    static const struct {
+        const char *name;
+        double threshold, offset;
+        int32_t makestep;
+        bool step;
+    } rows[] = {
+        {"below", 10, 9.9, 0, false},           {"exactly at the threshold", 10, 10, 0, true},
+        {"backwards", 10, -10.5, 0, true},      {"always", 0, 1e-6, 0, true},
+        {"negative", -1, 0, 0, true},           {"makestep would", 10, 9.9, -1, false},
+        {"backwards, below", 10, -9, 0, false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        config.step_threshold = 1;
+        config.step_limit = rows[i].makestep;
+        Discipline discipline = discipline_start(&config, 0, NAN, false);
+        DisciplineInput input = input_of(rows[i].offset, 0, 1e-6);
+        DisciplineDecision decision;
+        input.at_start = true;
+        input.counts = false;
+        input.threshold = rows[i].threshold;
+        discipline_update(&discipline, &config, &input, &decision);
+        if ((decision.verdict == DISCIPLINE_STEP) != rows[i].step)
+            fail_msg("%s", rows[i].name);
+        assert_int_equal(discipline.updates, 0);
+        assert_int_equal(discipline.step_limit, rows[i].makestep);
+    }
+}
+
 static void test_max_change(void **state)
 {
     ClockConfig config = defaults();
@@ -214,9 +248,10 @@ static void test_slew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frequency),   cmocka_unit_test(test_old_frequency_fades),
-        cmocka_unit_test(test_steps),       cmocka_unit_test(test_max_change),
-        cmocka_unit_test(test_after_crash), cmocka_unit_test(test_slew),
+        cmocka_unit_test(test_frequency),  cmocka_unit_test(test_old_frequency_fades),
+        cmocka_unit_test(test_steps),      cmocka_unit_test(test_steps_at_start),
+        cmocka_unit_test(test_max_change), cmocka_unit_test(test_after_crash),
+        cmocka_unit_test(test_slew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

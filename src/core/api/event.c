@@ -36,6 +36,8 @@ static const char *const event_names[] = {
     [EVENT_KEY_MISSING] = "key-missing",
     [EVENT_KEY_WEAK] = "key-weak",
     [EVENT_TIME_ENTERED] = "time-entered",
+    [EVENT_INITSTEPSLEW] = "initstepslew",
+    [EVENT_NO_INITSTEPSLEW] = "no-initstepslew",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

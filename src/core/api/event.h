@@ -38,6 +38,8 @@ typedef enum EventKind {
     EVENT_KEY_MISSING,       /* key: not in the key file, so the source is not asked */
     EVENT_KEY_WEAK,          /* key, value: bits of it */
     EVENT_TIME_ENTERED,      /* by hand; value: the correction (s) */
+    EVENT_INITSTEPSLEW,      /* its hosts have told the time; value: the correction (s); stepped: or slewed */
+    EVENT_NO_INITSTEPSLEW,   /* they have not */
     EVENT_KIND_COUNT,
 } EventKind;
 

@@ -228,6 +228,7 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
     case CLOCK_NOT_ENOUGH: append_hint(text); return;
     case CLOCK_DISRUPTED:
     case CLOCK_EXCESSIVE:
+    case CLOCK_INITSTEPSLEW:
     case CLOCK_ALL_OFFLINE:
     case CLOCK_NO_SOURCES:
     case CLOCK_SYNCHRONIZED:

@@ -111,6 +111,7 @@ static const Wording clock_wordings[] = {
                           "Fewer sources agree than minsources asks, or a required one does not"},
     [CLOCK_DISRUPTED] = {"disrupted", "The clock was changed by somebody else; measurements start anew"},
     [CLOCK_EXCESSIVE] = {"excessive", "The correction is above the limit that maxchange sets"},
+    [CLOCK_INITSTEPSLEW] = {"initstepslew", "The hosts of initstepslew are asked before the sources are"},
 };
 static_assert(ELEMENTS(clock_wordings) == CLOCK_REASON_COUNT, "one row for each member");
 

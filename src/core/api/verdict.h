@@ -93,6 +93,7 @@ typedef enum ClockReason {
     CLOCK_NOT_ENOUGH,    /* fewer agree than minsources asks, or a required one is missing */
     CLOCK_DISRUPTED,     /* the clock jumped; all samples were dropped */
     CLOCK_EXCESSIVE,     /* maxchange: the correction is refused */
+    CLOCK_INITSTEPSLEW,  /* the hosts of initstepslew are asked, the sources are not yet */
     CLOCK_REASON_COUNT,
 } ClockReason;
 

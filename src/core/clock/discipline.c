@@ -96,6 +96,8 @@ static bool wants_step(const Discipline *discipline, const DisciplineInput *inpu
 {
     if (input->step_always)
         return true;
+    if (input->at_start)
+        return fabs((double) remaining_ns * 1e-9) >= input->threshold;
     return discipline->step_limit != 0 && fabs((double) remaining_ns * 1e-9) > discipline->step_threshold;
 }
 

@@ -49,6 +49,17 @@ static bool drift_file_differs(const DaemonConfig *a, const DaemonConfig *b)
     return !text_equal(a->drift_file, b->drift_file) || a->drift_interval != b->drift_interval;
 }
 
+static bool initstepslew_differs(const InitStepSlewConfig *a, const InitStepSlewConfig *b)
+{
+    char *const none = NULL, *const *x = a->hosts ? a->hosts : &none, *const *y = b->hosts ? b->hosts : &none;
+
+    while (*x && *y && text_equal_ignore_case(*x, *y)) {
+        x++;
+        y++;
+    }
+    return *x || *y || a->threshold != b->threshold;
+}
+
 /* Pairs each new source with an old one that is equal and has no partner yet. */
 static void match_sources(const Config *from, const Config *to, ConfigDiff *diff)
 {
@@ -89,7 +100,8 @@ int config_diff_new(const Config *from, const Config *to, ConfigDiff **ret)
     diff->clock = SECTION_DIFFERS(from, to, clock);
     diff->net = net_differs(from, to);
     diff->drift_file = drift_file_differs(&from->daemon, &to->daemon);
-    diff->restart = SECTION_DIFFERS(from, to, daemon) || from->clock.precision != to->clock.precision;
+    diff->restart = SECTION_DIFFERS(from, to, daemon) || from->clock.precision != to->clock.precision ||
+                    initstepslew_differs(&from->initstepslew, &to->initstepslew);
     *ret = TAKE_PTR(diff);
     return 0;
 }

@@ -17,7 +17,7 @@ typedef struct ConfigDiff {
     size_t added_count, removed_count;
     bool selection, clock, net; /* something differs in that section */
     bool drift_file;            /* its path or interval */
-    bool restart;               /* what only a restart can change: clockprecision and the process itself */
+    bool restart; /* what only a restart can change: clockprecision, initstepslew and the process itself */
 } ConfigDiff;
 
 /* Both configurations are borrowed during the call only. */

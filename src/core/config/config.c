@@ -67,11 +67,12 @@ int config_new(Config **ret)
     return 0;
 }
 
-static void strings_free(char **strings)
+void config_clear_strings(char ***list)
 {
-    for (char **string = strings; string && *string; string++)
+    for (char **string = *list; string && *string; string++)
         free(*string);
-    free(strings);
+    free(*list);
+    *list = NULL;
 }
 
 Config *config_free(Config *config)
@@ -85,8 +86,9 @@ Config *config_free(Config *config)
     free(config->daemon.user);
     server_config_clear(&config->server);
     free(config->log.dir);
-    strings_free(config->source_dirs);
-    strings_free(config->files);
+    config_clear_strings(&config->initstepslew.hosts);
+    config_clear_strings(&config->source_dirs);
+    config_clear_strings(&config->files);
     free(config);
     return NULL;
 }
@@ -180,6 +182,9 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = server_config_copy(&from->server, &to->server);
     if (r < 0)
         return r;
+    r = copy_strings(from->initstepslew.hosts, &to->initstepslew.hosts);
+    if (r < 0)
+        return r;
     r = copy_strings(from->source_dirs, &to->source_dirs);
     if (r < 0)
         return r;
@@ -213,7 +218,7 @@ int config_copy(const Config *config, Config **ret)
     copy->sources = NULL;
     copy->source_count = 0;
     copy->server = (ServerConfig) {0};
-    copy->source_dirs = copy->files = NULL;
+    copy->initstepslew.hosts = copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
     copy->log.dir = NULL;

@@ -108,6 +108,12 @@ typedef struct DaemonConfig {
     int32_t sched_priority; /* 0..100 */
 } DaemonConfig;
 
+/* `initstepslew`: whom to ask before anything else. */
+typedef struct InitStepSlewConfig {
+    char **hosts;     /* owned; names or addresses, NULL-terminated; NULL: nobody */
+    double threshold; /* s; from there on the clock is stepped, else slewed */
+} InitStepSlewConfig;
+
 /* `log`: which files of measurements are written. */
 typedef struct LogConfig {
     bool measurements, raw_measurements; /* of one file: only valid answers, or all */
@@ -124,6 +130,7 @@ typedef struct Config {
     NetConfig net;
     ServerConfig server;
     LocalConfig local;
+    InitStepSlewConfig initstepslew;
     DaemonConfig daemon;
     char *key_file; /* owned; NULL: none */
     LogConfig log;
@@ -147,6 +154,9 @@ int config_add_source(Config *config, const SourceConfig *source) must_check_;
 
 /* Appends a copy of string to one of the lists of strings. */
 int config_add_string(char ***list, const char *string) must_check_;
+
+/* Empties such a list. */
+void config_clear_strings(char ***list);
 
 /* Forgets what came from .sources files. */
 void config_drop_source_files(Config *config);

@@ -58,10 +58,11 @@ typedef enum DirectiveForm {
     FORM_INCLUDE,    /* PATTERN */
     FORM_CONFDIR,    /* DIRECTORY... */
     FORM_SOURCEDIR,
-    FORM_LISTEN,    /* ADDRESS, any number of lines */
-    FORM_ACCESS,    /* [all] [NETWORK] */
-    FORM_BROADCAST, /* INTERVAL ADDRESS [PORT] */
-    FORM_OPTIONS,   /* [OPTION VALUE]..., of the table `options`; field 0 is its flag */
+    FORM_LISTEN,       /* ADDRESS, any number of lines */
+    FORM_ACCESS,       /* [all] [NETWORK] */
+    FORM_BROADCAST,    /* INTERVAL ADDRESS [PORT] */
+    FORM_INITSTEPSLEW, /* THRESHOLD [HOST...]; field 0 is the threshold */
+    FORM_OPTIONS,      /* [OPTION VALUE]..., of the table `options`; field 0 is its flag */
 } DirectiveForm;
 
 #define DIRECTIVE_FIELDS_MAX 3

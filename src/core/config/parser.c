@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/host-name.h"
 #include "base/text.h"
 #include "core/config/directives.h"
 #include "core/config/parse-log.h"
@@ -263,6 +264,35 @@ static int apply_sourcedir(Statement *statement, const Directive *directive, Con
     return config_add_string(&config->source_dirs, buffer);
 }
 
+/* The last line counts, whole. */
+static int apply_initstepslew(Statement *statement, const Directive *directive, Config *config)
+{
+    const Words *words = statement->words;
+    char ***hosts = &config->initstepslew.hosts;
+
+    if (!statement_check_count(statement, 1, CONFIG_WORDS_MAX, directive->arguments))
+        return 0;
+    int r = value_store(statement, &directive->fields[0], 1, config);
+    config_clear_strings(hosts);
+    for (size_t i = 2; r >= 0 && i < words->count; i++) {
+        if (host_name_is_valid(words->list[i].text))
+            r = config_add_string(hosts, words->list[i].text);
+        else
+            statement_error(statement,
+                            statement_is_comment(statement, i) ? PROBLEM_TRAILING_COMMENT
+                                                               : PROBLEM_INVALID_NAME,
+                            i);
+    }
+    if (words->count == 2 && !statement->failed) {
+        ConfigProblem problem = statement_problem(statement, PROBLEM_NO_HOSTS, 0);
+
+        problem.severity = CONFIG_WARNING;
+        problem.expected = directive->arguments;
+        config_problems_add(statement->problems, &problem);
+    }
+    return r;
+}
+
 static int apply_supported(ConfigParser *parser, Statement *statement, const Directive *directive,
                            const char *origin)
 {
@@ -281,6 +311,7 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
     case FORM_LISTEN: return parse_listen_statement(statement, directive, parser->config);
     case FORM_BROADCAST: return parse_broadcast_statement(statement, directive, parser->config);
     case FORM_ACCESS: return parse_access_statement(statement, directive, parser->config);
+    case FORM_INITSTEPSLEW: return apply_initstepslew(statement, directive, parser->config);
     case FORM_OPTIONS: return parse_options_statement(statement, directive, parser->config);
     }
     return 0;

@@ -37,6 +37,7 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_NOT_AN_ADDRESS] = {"not-an-address", "%w is not an IPv4 or IPv6 address"},
     [PROBLEM_NOT_A_NETWORK] = {"not-a-network", "%w is neither a network nor a host name"},
     [PROBLEM_INVALID_NAME] = {"invalid-name", "%w is neither a host name nor an address"},
+    [PROBLEM_NO_HOSTS] = {"no-hosts", "%w names no host to ask and has no effect; expected: %f"},
     [PROBLEM_WRONG_FAMILY] = {"wrong-family",
                               "%w is an address of the other family than the option %e asks for"},
     [PROBLEM_INVALID_CHARACTER] = {"invalid-character", "invalid character%t"},

@@ -34,6 +34,7 @@ typedef enum ConfigProblemKind {
     PROBLEM_NOT_AN_ADDRESS,
     PROBLEM_NOT_A_NETWORK,
     PROBLEM_INVALID_NAME, /* neither a host name nor an address */
+    PROBLEM_NO_HOSTS,     /* initstepslew without anybody to ask */
     PROBLEM_WRONG_FAMILY, /* ipv4 or ipv6, and an address of the other one */
     PROBLEM_INVALID_CHARACTER,
     PROBLEM_LINE_TOO_LONG,      /* `max` bytes or more */

@@ -278,6 +278,15 @@ static void log_update(Engine *engine, LogTracking *row)
     engine_log_tracking(engine, row, 0);
 }
 
+static void carry_out(Engine *engine, const DisciplineDecision *decision)
+{
+    if (decision->verdict == DISCIPLINE_STEP)
+        engine_step(engine, decision->remaining_ns);
+    else
+        begin_slew(engine);
+    engine_set_status(engine);
+}
+
 /* -q and -Q: the first update is the last. */
 static void finish_once(Engine *engine, const DisciplineDecision *decision)
 {
@@ -324,13 +333,43 @@ void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked)
         finish_once(engine, &decision);
     if (!engine_steers(engine) || engine->ended)
         return;
-    if (decision.verdict == DISCIPLINE_STEP)
-        engine_step(engine, decision.remaining_ns);
-    else
-        begin_slew(engine);
-    engine_set_status(engine);
+    carry_out(engine, &decision);
     if (mono_diff(engine->now.mono, engine->last_drift) >= engine->config->daemon.drift_interval)
         engine_save_drift(engine);
+}
+
+/* --- initstepslew --- */
+
+/* Only the offset is taken over: some seconds say nothing about the frequency. And whoever asks is still told
+ * that the clock is not synchronised, which is for the sources to change. */
+void engine_correct_start(Engine *engine)
+{
+    const Estimate *estimate = &engine->selection.estimate;
+    DisciplineInput input = {
+        .estimate = *estimate,
+        .cooked = clock_to_cooked(&engine->clock, estimate->time),
+        .raw = engine->now.raw,
+        .at_start = true,
+        .threshold = engine->config->initstepslew.threshold,
+    };
+    DisciplineDecision decision;
+
+    input.estimate.has_frequency = false;
+    discipline_update(&engine->discipline, &engine->config->clock, &input, &decision);
+    if (decision.verdict == DISCIPLINE_REFUSE || decision.verdict == DISCIPLINE_END) {
+        refuse_change(engine, &decision);
+        return;
+    }
+    clock_set_model(&engine->clock, estimate->time, estimate->truth, decision.frequency);
+    engine->slew_sd = estimate->offset_sd;
+    Event *event = engine_emit(engine, EVENT_INITSTEPSLEW, NULL);
+    event->value = (double) decision.remaining_ns * 1e-9;
+    event->stepped = decision.verdict == DISCIPLINE_STEP;
+    if (!engine_steers(engine))
+        return;
+    /* After a crash the hosts are not asked again. */
+    action_queue_push(&engine->actions, ACTION_SAVE_UPDATES)->updates = MAX(engine->discipline.updates, 1U);
+    carry_out(engine, &decision);
 }
 
 /* --- by hand --- */
@@ -380,11 +419,7 @@ void engine_update_by_hand(Engine *engine, CommandReply *ret)
     tell_decision(engine, &decision);
     log_by_hand(engine, &decision, input.estimate.offset_sd, remaining);
     if (engine_steers(engine) && !engine->ended) {
-        if (decision.verdict == DISCIPLINE_STEP)
-            engine_step(engine, decision.remaining_ns);
-        else
-            begin_slew(engine);
-        engine_set_status(engine);
+        carry_out(engine, &decision);
         save_drift(engine);
     }
     engine_emit(engine, EVENT_CLOCK_UPDATED, NULL);

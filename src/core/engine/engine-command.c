@@ -26,6 +26,8 @@ static bool in_network(const IpAddress *address, const IpAddress *network, unsig
 
 static bool meets(const Source *source, const SourceMask *mask)
 {
+    if (source->origin == SOURCE_OF_PRELUDE)
+        return false;
     if (mask->id.value != 0)
         return source_id_equal(source->id, mask->id);
     if (mask->unresolved_only)
@@ -55,7 +57,7 @@ static void set_online(Engine *engine, Source *source, const Command *command)
 
 static void burst(Engine *engine, Source *source, const Command *command)
 {
-    if (!source_is_resolved(source))
+    if (!source_is_resolved(source) || !engine_asks(engine, source))
         return;
     poll_burst(&source->poll, command->burst.good, command->burst.total);
     source_schedule(engine, source, 0);
@@ -218,7 +220,7 @@ CommandResult engine_add_source(Engine *engine, const SourceConfig *source, Now 
         ret = &unused;
     *ret = (CommandReply) {0};
     engine_enter(engine, now);
-    CommandResult result = engine_insert(engine, source, true, ret);
+    CommandResult result = engine_insert(engine, source, SOURCE_OF_COMMAND, ret);
     engine_select(engine);
     return result;
 }
@@ -236,7 +238,8 @@ static bool is_wanted(const Config *config, const Source *source)
 static bool is_there(const Engine *engine, const SourceConfig *line)
 {
     for (size_t i = 0; i < engine->source_count; i++)
-        if (!engine->sources[i]->commanded && source_config_equal(&engine->sources[i]->line, line))
+        if (engine->sources[i]->origin == SOURCE_OF_CONFIGURATION &&
+            source_config_equal(&engine->sources[i]->line, line))
             return true;
     return false;
 }
@@ -270,12 +273,12 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
         return -ENOMEM;
     for (size_t i = engine->source_count; i > 0; i--) {
         Source *source = engine->sources[i - 1];
-        if (!source->commanded && !is_wanted(copy, source))
+        if (source->origin == SOURCE_OF_CONFIGURATION && !is_wanted(copy, source))
             engine_remove(engine, source);
     }
     for (size_t i = 0; i < copy->source_count; i++)
         if (!is_there(engine, &copy->sources[i]) &&
-            engine_insert(engine, &copy->sources[i], false, NULL) == COMMAND_FAILED)
+            engine_insert(engine, &copy->sources[i], SOURCE_OF_CONFIGURATION, NULL) == COMMAND_FAILED)
             return -ENOMEM;
     engine_select(engine);
     return 0;

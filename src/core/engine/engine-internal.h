@@ -8,6 +8,7 @@
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
  *   engine-broadcast.c our time, unasked
  *   engine-peer.c     what is different with peers
+ *   engine-prelude.c  initstepslew, before all that
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
  *   engine-select.c   selection, and what it tells
@@ -45,14 +46,21 @@ typedef enum KeyNews {
     KEY_NEWS_WEAK,
 } KeyNews;
 
+/* Who wants a source. */
+typedef enum SourceOrigin {
+    SOURCE_OF_CONFIGURATION = 0,
+    SOURCE_OF_COMMAND, /* a new configuration leaves it alone */
+    SOURCE_OF_PRELUDE, /* a host of initstepslew: nobody sees it in the list of sources */
+} SourceOrigin;
+
 typedef struct Source {
     SourceId id;
     char name[SOURCE_NAME_MAX]; /* unique */
     SourceConfig config;        /* as it is now; commands change it */
     SourceConfig line;          /* as it was given: what a new configuration is compared with */
-    bool commanded;             /* added by a command: a new configuration leaves it alone */
-    uint32_t pool;              /* members of a pool share it; 0: none */
-    bool tentative;             /* of a pool, and has not answered yet */
+    SourceOrigin origin;
+    uint32_t pool;  /* members of a pool share it; 0: none */
+    bool tentative; /* of a pool, and has not answered yet */
     bool online;
 
     IpEndpoint remote; /* address IP_UNSPEC: unresolved */
@@ -110,6 +118,7 @@ struct Engine {
     bool told_start;          /* the log knows that we are not synchronised yet */
     bool disrupted;           /* the clock jumped, no update since */
     bool refused;             /* maxchange refused the last update */
+    MonoTime prelude_end;     /* initstepslew is over then at the latest; unset: it is over */
     bool step_pending;        /* ACTION_STEP is out, its outcome not known */
     double step_offset;       /* s, of it */
     MonoTime last_status;     /* ACTION_SET_STATUS; unset: never */
@@ -152,9 +161,15 @@ static inline bool engine_runs_once(const Engine *engine)
     return engine->setup.mode == ENGINE_SET_ONCE || engine->setup.mode == ENGINE_SHOW_ONCE;
 }
 
+/* Asked and selected are the hosts of the prelude at first, the others when it is over. */
+static inline bool engine_asks(const Engine *engine, const Source *source)
+{
+    return engine_in_prelude(engine) == (source->origin == SOURCE_OF_PRELUDE);
+}
+
 /* engine-sources.c */
 Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
-CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool commanded, CommandReply *ret);
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOrigin origin, CommandReply *ret);
 void engine_remove(Engine *engine, Source *source);
 void engine_set_online(Engine *engine, Source *source, bool online);
 void engine_lookup_due(Engine *engine, Source *source);
@@ -165,6 +180,10 @@ static inline bool source_is_resolved(const Source *source)
 {
     return source->remote.address.family != IP_UNSPEC;
 }
+
+/* engine-prelude.c */
+int engine_begin_prelude(Engine *engine) must_check_;
+void engine_advance_prelude(Engine *engine);
 
 /* engine-poll.c */
 void source_start_polling(Engine *engine, Source *source);
@@ -206,6 +225,7 @@ void engine_log_tracking(Engine *engine, const LogTracking *tracking, uint32_t r
 
 /* engine-select.c */
 void engine_select(Engine *engine);
+bool engine_select_hosts(Engine *engine); /* of the prelude; false: nothing can be said yet */
 uint32_t source_samples_needed(const Source *source);
 
 /* engine-server.c */
@@ -224,6 +244,8 @@ CommandResult engine_delete_manual(Engine *engine, const Command *command, Comma
 void engine_update_clock(Engine *engine, LocalTime at, CookedTime cooked);
 /* What the entries by hand say. ret: what became of it. */
 void engine_update_by_hand(Engine *engine, CommandReply *ret);
+/* What the hosts of the prelude say. */
+void engine_correct_start(Engine *engine);
 void engine_lose_reference(Engine *engine, ClockReason reason);
 void engine_slew_due(Engine *engine);
 void engine_set_frequency(Engine *engine, double frequency);

@@ -49,6 +49,8 @@ void source_schedule(Engine *engine, Source *source, double seconds)
 
 void source_start_polling(Engine *engine, Source *source)
 {
+    if (!engine_asks(engine, source))
+        return;
     source->attempts = 0;
     source->presends = 0;
     source->presending = false;
@@ -298,6 +300,7 @@ static ClientContext context_of(const Engine *engine, const Source *source)
         .own_reference_id = engine->reference.last.reference_id,
         .own_root_delay = engine->reference.last.root_delay,
         .own_reference = ntp_time_from_ns(engine->reference.last.cooked.ns),
+        .loop_is_fine = source->origin == SOURCE_OF_PRELUDE,
         .pivot_ns = MAX(engine->now.raw.ns, ERA_PIVOT_MIN),
     };
 }

@@ -69,6 +69,8 @@ void engine_activity_report(const Engine *engine, ActivityReport *ret)
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         bool bursting = poll_in_burst(&source->poll);
+        if (source->origin == SOURCE_OF_PRELUDE)
+            continue;
         if (!source_is_resolved(source))
             ret->unresolved++;
         else if (bursting && source->online)
@@ -84,9 +86,16 @@ void engine_activity_report(const Engine *engine, ActivityReport *ret)
 
 size_t engine_sources(const Engine *engine, SourceId *ret, size_t max)
 {
-    for (size_t i = 0; i < engine->source_count && i < max; i++)
-        ret[i] = engine->sources[i]->id;
-    return engine->source_count;
+    size_t count = 0;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        if (engine->sources[i]->origin == SOURCE_OF_PRELUDE)
+            continue;
+        if (count < max)
+            ret[count] = engine->sources[i]->id;
+        count++;
+    }
+    return count;
 }
 
 static void report_statistics(const Engine *engine, const Source *source, LocalTime at, SourceReport *ret)

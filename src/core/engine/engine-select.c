@@ -28,15 +28,16 @@ uint32_t source_samples_needed(const Source *source)
 
 /* --- options --- */
 
-static bool counts_for_authentication(const Source *source, bool authenticated)
+static bool counts_for_authentication(const Engine *engine, const Source *source, bool authenticated)
 {
-    return !source->config.select.noselect && (source->config.key != 0) == authenticated;
+    return engine_asks(engine, source) && !source->config.select.noselect &&
+           (source->config.key != 0) == authenticated;
 }
 
 static bool any_counts(const Engine *engine, bool authenticated)
 {
     for (size_t i = 0; i < engine->source_count; i++)
-        if (counts_for_authentication(engine->sources[i], authenticated))
+        if (counts_for_authentication(engine, engine->sources[i], authenticated))
             return true;
     return false;
 }
@@ -54,7 +55,7 @@ static void derive_options(Engine *engine)
         source->select = source->config.select;
         if (only && source->config.key == 0)
             source->select.noselect = true;
-        if (confirm && counts_for_authentication(source, true))
+        if (confirm && counts_for_authentication(engine, source, true))
             source->select.trust = source->select.require = true;
     }
 }
@@ -133,6 +134,10 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         c->reference_id = reference_id_of(&source->remote.address);
         c->own_reference_id = reference_id_of(&source->client.report.local);
     }
+    if (!engine_asks(engine, source)) {
+        c->options = (SelectOptions) {.noselect = true};
+        return;
+    }
     if (!source->has_last || !source_stats_estimate(source->stats, at, &c->estimate))
         return;
     c->has_samples = true;
@@ -155,6 +160,8 @@ static void note_outcomes(Engine *engine)
         SourceState before = source->outcome.state;
 
         source->outcome = engine->outcomes[i];
+        if (!engine_asks(engine, source))
+            source->outcome.state = STATE_WAITING_START;
         if (source->updated)
             source->bad_updates = is_bad(source->outcome.state) ? source->bad_updates + 1 : 0;
         if (source->outcome.state == before)
@@ -237,25 +244,48 @@ static bool once_is_hopeless(const Engine *engine)
     return true;
 }
 
-void engine_select(Engine *engine)
+static SelectionConfig present_config(const Engine *engine)
 {
-    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
-    CookedTime cooked = clock_to_cooked(&engine->clock, at);
+    SelectionConfig config = engine->config->selection;
 
-    if (engine->step_pending || engine->ended)
-        return;
+    if (engine_in_prelude(engine)) /* these are about the sources */
+        config.min_sources = 1;
+    else if (engine->local.config.enabled && engine->local.config.orphan)
+        config.orphan_stratum = engine->local.config.stratum;
+    return config;
+}
+
+static void run_selection(Engine *engine, LocalTime at, CookedTime cooked)
+{
+    const SelectionConfig config = present_config(engine);
+
     derive_options(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
-    SelectionConfig config = engine->config->selection;
-    config.orphan_stratum =
-        engine->local.config.enabled && engine->local.config.orphan ? engine->local.config.stratum : 0;
     select_run(&config, engine->candidates, engine->source_count, at, cooked, engine->outcomes,
                &engine->selection);
     note_outcomes(engine);
     engine_log_selection(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         engine->sources[i]->updated = false;
+}
+
+bool engine_select_hosts(Engine *engine)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+
+    run_selection(engine, at, clock_to_cooked(&engine->clock, at));
+    return engine->selection.selected;
+}
+
+void engine_select(Engine *engine)
+{
+    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
+    CookedTime cooked = clock_to_cooked(&engine->clock, at);
+
+    if (engine->step_pending || engine->ended || engine_in_prelude(engine))
+        return;
+    run_selection(engine, at, cooked);
     if (engine->selection.selected) {
         note_selected(engine);
         if (selection_is_news(engine))

@@ -20,7 +20,9 @@ static LocalTime now_local(const Engine *engine, Now now)
 
 bool engine_is_local(const Engine *engine, Now now)
 {
-    return local_reference_is_active(&engine->local, &engine->reference, now_local(engine, now));
+    /* Whoever believed us now could not tell us the time any more. */
+    return !engine_in_prelude(engine) &&
+           local_reference_is_active(&engine->local, &engine->reference, now_local(engine, now));
 }
 
 /* The same for the same instant, so that asking often tells nothing more. */
@@ -82,7 +84,7 @@ void engine_tell(const Engine *engine, Now now, ServerSnapshot *ret)
         .leap = LEAP_UNSYNCHRONIZED,
         .precision = (int64_t) lround(log2(engine->setup.precision)),
     };
-    if (local_reference_is_active(&engine->local, &engine->reference, at)) {
+    if (engine_is_local(engine, now)) {
         ret->root_delay = ret->root_dispersion = 0;
         tell_local(engine, at, ret);
     } else if (engine->reference.synchronized) {
@@ -113,7 +115,7 @@ MonoTime engine_local_deadline(const Engine *engine)
 {
     LocalTime from = local_reference_activation(&engine->local, &engine->reference);
 
-    if (engine->local_told || from.ns == TIME_UNSET)
+    if (engine->local_told || engine_in_prelude(engine) || from.ns == TIME_UNSET)
         return MONO_UNSET;
     /* A nanosecond later at least, or a rounding would keep it from being due. */
     double wait = fmax(0, local_diff(from, now_local(engine, engine->now))) + 1e-9;

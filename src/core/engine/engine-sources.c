@@ -19,6 +19,8 @@
 #define LOOKUP_BASE      7
 #define LOOKUP_EXP_MIN   2U
 #define LOOKUP_EXP_MAX   9U
+/* Those of the prelude, which is short, s. */
+#define LOOKUP_PRELUDE   2.0
 /* A source that was no good that often in a row is replaced, if its name has another address. */
 #define BAD_UPDATES      4
 #define BAD_MISSED       8
@@ -80,19 +82,26 @@ static Source *source_free(Source *source)
 }
 DEFINE_CLEANUP(Source, source_free)
 
-static Source *find_by_name(const Engine *engine, const char *name)
+/* A host of initstepslew may be a source, too. */
+static bool is_beside(const Source *source, SourceOrigin origin)
 {
-    for (size_t i = 0; i < engine->source_count; i++)
-        if (text_equal(engine->sources[i]->name, name))
-            return engine->sources[i];
-    return NULL;
+    return (source->origin == SOURCE_OF_PRELUDE) == (origin == SOURCE_OF_PRELUDE);
 }
 
-static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port)
+static bool name_in_use(const Engine *engine, const char *name, SourceOrigin origin)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        if (is_beside(engine->sources[i], origin) && text_equal(engine->sources[i]->name, name))
+            return true;
+    return false;
+}
+
+static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port, SourceOrigin origin)
 {
     for (size_t i = 0; i < engine->source_count; i++) {
         const IpEndpoint *remote = &engine->sources[i]->remote;
-        if (remote->port == port && ip_address_equal(&remote->address, address))
+        if (is_beside(engine->sources[i], origin) && remote->port == port &&
+            ip_address_equal(&remote->address, address))
             return true;
     }
     return false;
@@ -157,27 +166,29 @@ static void set_address(Engine *engine, Source *source, const IpAddress *address
 }
 
 static CommandResult insert_one(Engine *engine, const SourceConfig *line, const char *name,
-                                const IpAddress *literal, Source **ret)
+                                SourceOrigin origin, const IpAddress *literal, Source **ret)
 {
     Source *source;
 
     if (engine->source_count >= SOURCES_MAX)
         return COMMAND_TOO_MANY;
-    if (find_by_name(engine, name))
+    if (name_in_use(engine, name, origin))
         return COMMAND_EXISTS;
     if (!reserve(engine) || source_new(engine, line, name, &source) < 0)
         return COMMAND_FAILED;
+    source->origin = origin;
     engine->sources[engine->source_count++] = source;
     if (literal) {
         source->literal = true;
         set_address(engine, source, literal);
     }
-    engine_emit(engine, EVENT_SOURCE_ADDED, source);
+    if (origin != SOURCE_OF_PRELUDE)
+        engine_emit(engine, EVENT_SOURCE_ADDED, source);
     *ret = source;
     return COMMAND_OK;
 }
 
-static CommandResult insert_pool(Engine *engine, const SourceConfig *line, bool commanded,
+static CommandResult insert_pool(Engine *engine, const SourceConfig *line, SourceOrigin origin,
                                  CommandReply *reply)
 {
     int32_t members = MIN(2 * MAX(line->max_sources, 1), POOL_MEMBERS_MAX);
@@ -190,12 +201,11 @@ static CommandResult insert_pool(Engine *engine, const SourceConfig *line, bool 
 
         text_append(&text, line->name);
         text_append_format(&text, "#%d", (int) i);
-        CommandResult result = insert_one(engine, line, name, NULL, &source);
+        CommandResult result = insert_one(engine, line, name, origin, NULL, &source);
         if (result != COMMAND_OK)
             return result;
         source->pool = pool;
         source->tentative = true;
-        source->commanded = commanded;
         if (i == 1) {
             source->lookup.deadline = engine->now.mono;
             reply->source = source->id;
@@ -204,24 +214,23 @@ static CommandResult insert_pool(Engine *engine, const SourceConfig *line, bool 
     return COMMAND_OK;
 }
 
-static CommandResult insert_server(Engine *engine, const SourceConfig *line, bool commanded,
+static CommandResult insert_server(Engine *engine, const SourceConfig *line, SourceOrigin origin,
                                    const IpAddress *literal, CommandReply *reply)
 {
     Source *source;
 
-    if (literal && address_in_use(engine, literal, line->port))
+    if (literal && address_in_use(engine, literal, line->port, origin))
         return COMMAND_EXISTS;
-    CommandResult result = insert_one(engine, line, line->name, literal, &source);
+    CommandResult result = insert_one(engine, line, line->name, origin, literal, &source);
     if (result != COMMAND_OK)
         return result;
-    source->commanded = commanded;
     if (!literal)
         source->lookup.deadline = engine->now.mono;
     reply->source = source->id;
     return COMMAND_OK;
 }
 
-CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool commanded, CommandReply *ret)
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOrigin origin, CommandReply *ret)
 {
     CommandReply unused;
     CommandReply *reply = ret ? ret : &unused;
@@ -232,10 +241,10 @@ CommandResult engine_insert(Engine *engine, const SourceConfig *line, bool comma
     if (literal && line->family != IP_UNSPEC && address.family != line->family)
         result = COMMAND_BAD_FAMILY;
     else if (line->kind == SOURCE_POOL && !literal)
-        result = insert_pool(engine, line, commanded, reply);
+        result = insert_pool(engine, line, origin, reply);
     else
-        result = insert_server(engine, line, commanded, literal ? &address : NULL, reply);
-    if (result != COMMAND_OK) {
+        result = insert_server(engine, line, origin, literal ? &address : NULL, reply);
+    if (result != COMMAND_OK && origin != SOURCE_OF_PRELUDE) {
         Event *event = engine_emit(engine, EVENT_SOURCE_NOT_ADDED, NULL);
         (void) text_copy(event->name, sizeof(event->name), line->name);
         event->result = result;
@@ -270,7 +279,8 @@ void engine_remove(Engine *engine, Source *source)
             (engine->source_count - i) * sizeof(*engine->sources));
     if (source_id_equal(engine->selected, source->id))
         engine->selected = (SourceId) {0};
-    engine_emit(engine, EVENT_SOURCE_REMOVED, source);
+    if (source->origin != SOURCE_OF_PRELUDE)
+        engine_emit(engine, EVENT_SOURCE_REMOVED, source);
     source_free(source);
 }
 
@@ -308,7 +318,9 @@ static void retry_lookup(Engine *engine, Source *source)
     uint32_t exponent = MIN(LOOKUP_EXP_MIN + source->lookup.failures, LOOKUP_EXP_MAX);
 
     source->lookup.failures++;
-    source->lookup.deadline = mono_add(engine->now.mono, LOOKUP_BASE * exp2(exponent));
+    source->lookup.deadline =
+        mono_add(engine->now.mono,
+                 source->origin == SOURCE_OF_PRELUDE ? LOOKUP_PRELUDE : LOOKUP_BASE * exp2(exponent));
 }
 
 static void fail_lookup(Engine *engine, Source *source)
@@ -333,7 +345,7 @@ static bool assign_address(Engine *engine, Source *source, const IpAddress *addr
 
         if (address->family == IP_UNSPEC ||
             (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
-            address_in_use(engine, address, source->remote.port))
+            address_in_use(engine, address, source->remote.port, source->origin))
             continue;
         set_address(engine, source, address);
         source->lookup.failures = 0;

@@ -73,7 +73,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->setup = *setup;
     engine->now = now;
     engine->noise = setup->entropy;
-    engine->slew_deadline = engine->last_status = engine->leap_guard = MONO_UNSET;
+    engine->slew_deadline = engine->last_status = engine->leap_guard = engine->prelude_end = MONO_UNSET;
     engine->last_drift = engine->next_replace = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
@@ -87,8 +87,10 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     if (r < 0)
         return r;
     start_clock(engine, now);
+    if ((r = engine_begin_prelude(engine)) < 0)
+        return r;
     for (size_t i = 0; i < config->source_count; i++) {
-        CommandResult result = engine_insert(engine, &config->sources[i], false, NULL);
+        CommandResult result = engine_insert(engine, &config->sources[i], SOURCE_OF_CONFIGURATION, NULL);
         if (result == COMMAND_FAILED)
             return -ENOMEM;
     }
@@ -161,6 +163,7 @@ void engine_on_timer(Engine *engine, Now now)
         if (is_due(engine, source->poll_deadline))
             source_poll_due(engine, source);
     }
+    engine_advance_prelude(engine);
     engine_replace_bad(engine);
     refresh_status(engine);
     engine_check_local(engine);
@@ -195,6 +198,7 @@ void engine_on_packet(Engine *engine, const Incoming *packet, Now now)
         return;
     believed.received = believe(packet->received, now);
     source_on_packet(engine, source, &believed);
+    engine_advance_prelude(engine);
     engine_check_local(engine);
 }
 
@@ -277,6 +281,7 @@ MonoTime engine_deadline(const Engine *engine)
 
     if (engine->ended)
         return MONO_UNSET;
+    deadline = mono_earliest(deadline, engine->prelude_end);
     deadline = mono_earliest(deadline, engine_local_deadline(engine));
     if (clock_suspects_jump(&engine->clock))
         return engine->now.mono;

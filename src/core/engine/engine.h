@@ -56,6 +56,9 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now) must_check
 /* The keys behind the authenticator are others now. */
 void engine_on_keys_changed(Engine *engine, Now now);
 
+/* The hosts of initstepslew are being asked: the start is not over. */
+bool engine_in_prelude(const Engine *engine);
+
 /* A deadline has come (calling too early or too late is harmless). */
 void engine_on_timer(Engine *engine, Now now);
 

@@ -243,6 +243,8 @@ static PacketVerdict test_loop(const Client *client, const ClientContext *contex
 {
     uint32_t own = reference_id_of(&client->report.local);
 
+    if (context->loop_is_fine)
+        return PACKET_GOOD;
     if (packet->stratum > 1 && own != 0 && packet->reference_id == own)
         return PACKET_LOOP;
     /* Whoever takes over what a server says of itself looks the same. */

@@ -98,7 +98,8 @@ typedef struct ClientContext {
     uint32_t own_reference_id;
     double own_root_delay;
     NtpTime own_reference;
-    int64_t pivot_ns; /* about what time it is, for the era of timestamps; ns since 1970 */
+    bool loop_is_fine; /* we have told nobody our time since we started: what it has from us is older */
+    int64_t pivot_ns;  /* about what time it is, for the era of timestamps; ns since 1970 */
 } ClientContext;
 
 typedef struct ClientInput {
