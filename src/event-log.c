@@ -108,6 +108,10 @@ static void text_selection_failed(const Event *event, const char *drift_file, Te
             text_append_format(text, "(no agreement among %u sources)", event->candidates);
         break;
     case CLOCK_NOT_ENOUGH: text_append(text, "Can't synchronise: not enough selectable sources"); break;
+    case CLOCK_UNCONFIRMED:
+        text_append(text, "Can't synchronise: the clock does not fit the dates of certificates, and too few "
+                          "sources confirm another time");
+        break;
     case CLOCK_NO_SOURCES:
     case CLOCK_NO_RESPONSE:
     case CLOCK_ALL_OFFLINE:
@@ -140,6 +144,17 @@ static void text_state(const Event *event, const char *drift_file, Text *text)
         text_about_source(text, event, "Stratum of ",
                           event->value < event->limit ? " below minstratum" : " above maxstratum");
         text_append_format(text, " of %.0f", event->limit);
+        break;
+    case STATE_CONTRADICTORY:
+        text_about_source(text, event, "Time of ", " is outside the dates of its own certificates");
+        break;
+    case STATE_UNCONFIRMED:
+        text_about_source(text, event, "Not trusting ", "");
+        text_append_format(
+            text,
+            ": the clock does not fit the dates of its certificates, and %.0f of at least %.0f "
+            "sources confirm its time",
+            event->value, event->limit);
         break;
     case STATE_NOSELECT:
     case STATE_UNSYNCHRONIZED:
@@ -331,7 +346,9 @@ LogLevel event_level(const Event *event)
 {
     if (event->kind == EVENT_CHANGE_REFUSED && event->fatal)
         return LOG_LEVEL_FATAL;
-    if (event->kind == EVENT_STATE_CHANGED && event->state == STATE_FALSETICKER)
+    if (event->kind == EVENT_STATE_CHANGED &&
+        (event->state == STATE_FALSETICKER || event->state == STATE_CONTRADICTORY ||
+         event->state == STATE_UNCONFIRMED))
         return LOG_LEVEL_WARNING;
     return rows[event->kind].level;
 }

@@ -34,6 +34,13 @@ static void test_texts(void **state)
          "Can't synchronise: no majority (only 2 of 4 sources agree)"},
         {{EVENT_SELECTION_FAILED, .reason = CLOCK_NO_MAJORITY, .candidates = 4},
          "Can't synchronise: no majority (no agreement among 4 sources)"},
+        {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_CONTRADICTORY},
+         "Time of 192.0.2.4 (" NAME ") is outside the dates of its own certificates"},
+        {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_UNCONFIRMED, .value = 1,
+          .limit = 2},
+         "Not trusting 192.0.2.4 (" NAME
+         "): the clock does not fit the dates of its certificates, and 1 of at "
+         "least 2 sources confirm its time"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_FALSETICKER},
          "Detected falseticker 192.0.2.4 (" NAME ")"},
         {{EVENT_STATE_CHANGED, .name = NAME, .state = STATE_TOO_DISTANT, .value = 4, .limit = 3},

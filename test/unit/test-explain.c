@@ -35,6 +35,10 @@ static void test_sentence_of_a_state(void **state)
         double value, limit;
         const char *expected;
     } rows[] = {
+        {STATE_UNCONFIRMED, 1, 2,
+         "The dates of its certificates do not fit our clock, and too few other sources confirm its time. 1 "
+         "of at least 2 "
+         "authenticated sources with different names agree on it."},
         {STATE_FALSETICKER, NAN, NAN,
          "It differs by 1.000 s from the interval on which 3 of 4 sources agree: its time is ahead."},
         {STATE_UNTRUSTED, NAN, NAN,

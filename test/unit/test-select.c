@@ -63,6 +63,96 @@ typedef struct Row {
     ClockReason reason;
 } Row;
 
+/* Authenticated by certificates that our clock does not fit. */
+static void provisional(SelectionConfig *config, SelectCandidate *c)
+{
+    static const char *const names[] = {"a.example", "b.example", "c.example", "d.example", "e.example"};
+
+    (void) config;
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        c[i].authenticated = c[i].provisional = true;
+        c[i].name = names[i];
+        c[i].address = (IpAddress) {.family = IP_V4, .bytes = {192, 0, 2, (uint8_t) (i + 1)}};
+    }
+}
+static void provisional_liar(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[0].estimate.truth = cooked_add(REFERENCE, 1e9);
+}
+static void provisional_and_three_wanted(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    config->min_sources = 3;
+}
+static void provisional_pool(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[1].name = c[0].name;
+}
+static void provisional_twins(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[1].address = c[0].address;
+}
+/* The third is one with each of the other two, but these are not one. */
+static void provisional_chain(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[2].name = "A.example";
+    c[2].address = c[1].address;
+}
+static void provisional_first(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[1].provisional = false;
+}
+static void provisional_beside_equals(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[1].authenticated = c[1].provisional = false;
+}
+static void provisional_beside_strangers(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional_beside_equals(config, c);
+    c[0].options.trust = c[0].options.require = true;
+    c[1].estimate.truth = c[0].estimate.truth;
+}
+static void contradictory(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[0].contradictory = true;
+}
+static void contradictory_past(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[0].provisional = false;
+    c[0].contradictory = true;
+}
+/* Of five that are configured, so many have samples, and contradict what was known once. */
+static void outdated(SelectCandidate *c, size_t count)
+{
+    for (size_t i = 0; i < 5; i++) {
+        c[i].outdated = true;
+        c[i].has_samples = i < count;
+    }
+}
+static void outdated_two(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    outdated(c, 2);
+}
+static void outdated_three(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    outdated(c, 3);
+}
+static void outdated_fitting(SelectionConfig *config, SelectCandidate *c)
+{
+    outdated_two(config, c);
+    for (size_t i = 0; i < 5; i++)
+        c[i].provisional = false;
+}
 static void nothing(SelectionConfig *config, SelectCandidate *c)
 {
     (void) config, (void) c;
@@ -343,6 +433,85 @@ static const Row rows[] = {
     {"minsources met", min_sources, 3, {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED}, CLOCK_SYNCHRONIZED},
     {"required is silent", required_is_silent, 2, {STATE_MISSING_SAMPLES, STATE_WAITING}, CLOCK_NOT_ENOUGH},
     {"required is there", required_is_there, 2, {STATE_SELECTED, STATE_COMBINED}, CLOCK_SYNCHRONIZED},
+    {"one against the clock", provisional, 1, {STATE_UNCONFIRMED}, CLOCK_UNCONFIRMED},
+    {"two against the clock", provisional, 2, {STATE_SELECTED, STATE_COMBINED}, CLOCK_SYNCHRONIZED},
+    {"three wanted, two against the clock",
+     provisional_and_three_wanted,
+     2,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED},
+     CLOCK_UNCONFIRMED},
+    {"a liar against two and the clock",
+     provisional_liar,
+     3,
+     {STATE_FALSETICKER, STATE_SELECTED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"a liar against one and the clock",
+     provisional_liar,
+     2,
+     {STATE_FALSETICKER, STATE_FALSETICKER},
+     CLOCK_NO_MAJORITY},
+    {"two of one name against the clock",
+     provisional_pool,
+     2,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED},
+     CLOCK_UNCONFIRMED},
+    {"two of one name and another one",
+     provisional_pool,
+     3,
+     {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"two at one address against the clock",
+     provisional_twins,
+     2,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED},
+     CLOCK_UNCONFIRMED},
+    {"two, and one that is both",
+     provisional_chain,
+     3,
+     {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"one against the clock confirmed by one for it",
+     provisional_first,
+     2,
+     {STATE_SELECTED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"one against the clock, confirmed by a stranger only",
+     provisional_beside_strangers,
+     2,
+     {STATE_UNCONFIRMED, STATE_WAITING},
+     CLOCK_UNCONFIRMED},
+    {"one against the clock beside one that counts without",
+     provisional_beside_equals,
+     2,
+     {STATE_UNCONFIRMED, STATE_SELECTED},
+     CLOCK_SYNCHRONIZED},
+    {"outside its own dates",
+     contradictory,
+     3,
+     {STATE_CONTRADICTORY, STATE_SELECTED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"outside its own dates, though the clock is not",
+     contradictory_past,
+     1,
+     {STATE_CONTRADICTORY},
+     CLOCK_NO_SELECTABLE},
+    {"two of five against what was known",
+     outdated_two,
+     5,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED, STATE_MISSING_SAMPLES, STATE_MISSING_SAMPLES,
+      STATE_MISSING_SAMPLES},
+     CLOCK_UNCONFIRMED},
+    {"two of five against what was known, though the clock is for them",
+     outdated_fitting,
+     5,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED, STATE_MISSING_SAMPLES, STATE_MISSING_SAMPLES,
+      STATE_MISSING_SAMPLES},
+     CLOCK_UNCONFIRMED},
+    {"three of five against what was known",
+     outdated_three,
+     5,
+     {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED, STATE_MISSING_SAMPLES, STATE_MISSING_SAMPLES},
+     CLOCK_SYNCHRONIZED},
     {"preferred", prefer_second, 2, {STATE_NOT_PREFERRED, STATE_SELECTED}, CLOCK_SYNCHRONIZED},
     {"preferred lies",
      preferred_lies,

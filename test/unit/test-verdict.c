@@ -123,8 +123,9 @@ static void test_letters(void **state)
         letters[i] = source_state_letter((SourceState) i);
         marks[i] = source_state_mark((SourceState) i);
     }
-    assert_string_equal(letters, "NsMrd~wSOTxWPUD+*");
-    assert_string_equal(marks, "?????~????x?---+*");
+    assert_string_equal(letters, "NsMrd~xwSOTxWWPUD+*");
+    assert_string_equal(marks, "?????~x????x?"
+                               "?---+*");
     assert_int_equal(source_state_letter(STATE_COUNT), '?');
 }
 

@@ -120,6 +120,15 @@ static void explain_waiting(const Explanation *e, Text *text)
         append_state_text(text, e->source.state);
 }
 
+static void explain_unconfirmed(const Explanation *e, Text *text)
+{
+    append_state_text(text, e->source.state);
+    if (isfinite(e->value) && isfinite(e->limit))
+        text_append_format(text,
+                           " %.0f of at least %.0f authenticated sources with different names agree on it.",
+                           e->value, e->limit);
+}
+
 /* A source that is used: by what it says. */
 static void explain_used(const Explanation *e, Text *text)
 {
@@ -154,6 +163,7 @@ static void explain_state(const Explanation *e, Text *text)
         break;
     case STATE_UNTRUSTED: explain_disagreement(e, "trusted sources", text); return;
     case STATE_FALSETICKER: explain_disagreement(e, "sources", text); return;
+    case STATE_UNCONFIRMED: explain_unconfirmed(e, text); return;
     case STATE_WAITING: explain_waiting(e, text); return;
     case STATE_DISTANT:
         if (append_compared(text, "It is good, but its distance is ", e->value, "the limit for combining",
@@ -164,6 +174,7 @@ static void explain_state(const Explanation *e, Text *text)
     case STATE_SELECTED: explain_used(e, text); return;
     case STATE_NOSELECT:
     case STATE_UNSYNCHRONIZED:
+    case STATE_CONTRADICTORY:
     case STATE_WAITING_START:
     case STATE_STALE:
     case STATE_ORPHAN:
@@ -225,7 +236,8 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
         return;
     case CLOCK_NO_SELECTABLE:
     case CLOCK_NO_MAJORITY:
-    case CLOCK_NOT_ENOUGH: append_hint(text); return;
+    case CLOCK_NOT_ENOUGH:
+    case CLOCK_UNCONFIRMED: append_hint(text); return;
     case CLOCK_DISRUPTED:
     case CLOCK_EXCESSIVE:
     case CLOCK_INITSTEPSLEW:

@@ -78,6 +78,8 @@ static const struct StateWording {
     [STATE_BAD_STRATUM] = {"bad-stratum", "Its stratum is outside minstratum and maxstratum", 'r', '?'},
     [STATE_TOO_DISTANT] = {"too-distant", "Its root distance is above maxdistance", 'd', '?'},
     [STATE_JITTERY] = {"jittery", "Its samples scatter by more than maxjitter", '~', '~'},
+    [STATE_CONTRADICTORY] = {"contradictory", "Its time is outside the dates of its own certificates", 'x',
+                             'x'},
     [STATE_WAITING_START] = {"waiting-start", "Other sources have not had time for their first samples", 'w',
                              '?'},
     [STATE_STALE] = {"stale", "It is unreachable and its samples are older than those of reachable sources",
@@ -86,6 +88,11 @@ static const struct StateWording {
                       '?'},
     [STATE_UNTRUSTED] = {"untrusted", "It disagrees with the trusted sources", 'T', '?'},
     [STATE_FALSETICKER] = {"falseticker", "It disagrees with the majority of the sources", 'x', 'x'},
+    [STATE_UNCONFIRMED] =
+        {"unconfirmed",
+         "The dates of its certificates do not fit our clock, and too few other sources confirm "
+         "its time",
+         'W', '?'},
     [STATE_WAITING] = {"waiting", "Fewer sources agree than minsources asks, or a required one does not", 'W',
                        '?'},
     [STATE_NOT_PREFERRED] = {"not-preferred", "Another source is preferred", 'P', '-'},
@@ -109,6 +116,9 @@ static const Wording clock_wordings[] = {
     [CLOCK_NO_MAJORITY] = {"no-majority", "No majority of the sources agrees"},
     [CLOCK_NOT_ENOUGH] = {"not-enough",
                           "Fewer sources agree than minsources asks, or a required one does not"},
+    [CLOCK_UNCONFIRMED] = {"unconfirmed",
+                           "The clock does not fit the dates of certificates, and too few sources confirm "
+                           "another time"},
     [CLOCK_DISRUPTED] = {"disrupted", "The clock was changed by somebody else; measurements start anew"},
     [CLOCK_EXCESSIVE] = {"excessive", "The correction is above the limit that maxchange sets"},
     [CLOCK_INITSTEPSLEW] = {"initstepslew", "The hosts of initstepslew are asked before the sources are"},

@@ -65,17 +65,19 @@ typedef enum SourceState {
     STATE_BAD_STRATUM,     /* r  outside minstratum..maxstratum */
     STATE_TOO_DISTANT,     /* d  root distance above maxdistance */
     STATE_JITTERY,         /* ~  standard deviation above maxjitter */
+    STATE_CONTRADICTORY,   /* x  its time is outside the dates of its own certificates (NTS) */
     STATE_WAITING_START,   /* w  others have not had their first samples yet */
     STATE_STALE,           /* S  unreachable, and older than what the reachable ones have */
     STATE_ORPHAN,          /* O  at or above the local orphan stratum */
     STATE_UNTRUSTED,       /* T  disagrees with the trusted sources */
     STATE_FALSETICKER,     /* x  disagrees with the majority */
-    STATE_WAITING,         /* W  minsources or require is not met */
-    STATE_NOT_PREFERRED,   /* P  another one is preferred */
-    STATE_WAITING_UPDATE,  /* U  waits for its next sample before it may be selected */
-    STATE_DISTANT,         /* D  good, but too distant to be combined */
-    STATE_COMBINED,        /* + */
-    STATE_SELECTED,        /* * */
+    STATE_UNCONFIRMED,   /* W  our clock does not fit its certificates, and too few others confirm its time */
+    STATE_WAITING,       /* W  minsources or require is not met */
+    STATE_NOT_PREFERRED, /* P  another one is preferred */
+    STATE_WAITING_UPDATE, /* U  waits for its next sample before it may be selected */
+    STATE_DISTANT,        /* D  good, but too distant to be combined */
+    STATE_COMBINED,       /* + */
+    STATE_SELECTED,       /* * */
     STATE_COUNT,
 } SourceState;
 
@@ -91,6 +93,7 @@ typedef enum ClockReason {
                           */
     CLOCK_NO_MAJORITY,   /* they answered, and no majority agrees */
     CLOCK_NOT_ENOUGH,    /* fewer agree than minsources asks, or a required one is missing */
+    CLOCK_UNCONFIRMED,   /* it does not fit the dates of certificates, and too few sources say what fits */
     CLOCK_DISRUPTED,     /* the clock jumped; all samples were dropped */
     CLOCK_EXCESSIVE,     /* maxchange: the correction is refused */
     CLOCK_INITSTEPSLEW,  /* the hosts of initstepslew are asked, the sources are not yet */

@@ -35,8 +35,8 @@ void engine_lose_reference(Engine *engine, ClockReason reason)
     bool lost = reference_lose(&engine->reference, reason);
     bool news = lost || before != reason;
 
-    if (news &&
-        (reason == CLOCK_NO_SELECTABLE || reason == CLOCK_NO_MAJORITY || reason == CLOCK_NOT_ENOUGH)) {
+    if (news && (reason == CLOCK_NO_SELECTABLE || reason == CLOCK_NO_MAJORITY || reason == CLOCK_NOT_ENOUGH ||
+                 reason == CLOCK_UNCONFIRMED)) {
         Event *event = engine_emit(engine, EVENT_SELECTION_FAILED, NULL);
         event->reason = reason;
         event->agreeing = engine->selection.agreeing;

@@ -6,6 +6,7 @@
 #include "core/select/select.h"
 
 #include <math.h>
+#include <strings.h>
 
 #include "core/select/combine.h"
 #include "core/select/intersection.h"
@@ -84,6 +85,8 @@ static void judge_alone(const Run *run, const SelectCandidate *c, SelectOutcome 
         mark(o, STATE_TOO_DISTANT, o->root_distance, config->max_distance);
     else if (!(c->standard_deviation <= config->max_jitter))
         mark(o, STATE_JITTERY, c->standard_deviation, config->max_jitter);
+    else if (c->contradictory)
+        mark(o, STATE_CONTRADICTORY, NAN, NAN);
 }
 
 /* An unreachable source stays as long as it has something newer than the reachable ones remember. */
@@ -202,6 +205,58 @@ static bool judge_agreement(const Run *run)
             mark(&run->outcomes[i], STATE_FALSETICKER, run->result->agreeing, floor((double) voters / 2) + 1);
     }
     return found;
+}
+
+/* Who holds the key of one certificate, however old, holds all the addresses behind its name as well. */
+static bool is_same_witness(const SelectCandidate *a, const SelectCandidate *b)
+{
+    return ip_address_equal(&a->address, &b->address) || strcasecmp(a->name, b->name) == 0;
+}
+
+/* How many authenticated sources there are, each witness once. */
+static size_t count_witnesses(const Run *run, bool running_only)
+{
+    const SelectCandidate *found[CANDIDATES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < run->count && n < CANDIDATES_MAX; i++) {
+        const SelectCandidate *c = &run->candidates[i];
+        bool counts = c->authenticated && !c->options.noselect && (!running_only || in_the_running(run, i));
+
+        for (size_t k = 0; counts && k < n; k++)
+            counts = !is_same_witness(c, found[k]);
+        if (counts)
+            found[n++] = c;
+    }
+    return n;
+}
+
+/* When a clock does not fit the dates of certificates, these or the clock may be too old. Sources that agree
+ * in spite of it count when they are at least two; against a time that was known once, when they are most of
+ * all that are configured. Returns whether any of them does not count. */
+static bool judge_witnesses(const Run *run)
+{
+    size_t witnesses = 0, least = (size_t) MAX(run->config->min_sources, 2), most = 0;
+    bool left_out = false;
+
+    for (size_t i = 0; i < run->count; i++) {
+        const SelectCandidate *c = &run->candidates[i];
+        size_t needed = least;
+
+        if (!in_the_running(run, i) || (!c->provisional && !c->outdated))
+            continue;
+        if (witnesses == 0) {
+            witnesses = count_witnesses(run, true);
+            most = count_witnesses(run, false) / 2 + 1;
+        }
+        if (c->outdated)
+            needed = MAX(needed, most);
+        if (witnesses >= needed)
+            continue;
+        mark(&run->outcomes[i], STATE_UNCONFIRMED, (double) witnesses, (double) needed);
+        left_out = true;
+    }
+    return left_out;
 }
 
 /* minsources and require; false: not met. */
@@ -408,7 +463,10 @@ static ClockReason judge_all(const Run *run)
         return reason_for_none(run);
     if (!judge_agreement(run))
         return CLOCK_NO_MAJORITY;
-    return judge_quorum(run) ? CLOCK_SYNCHRONIZED : CLOCK_NOT_ENOUGH;
+    bool left_out = judge_witnesses(run);
+    if (judge_quorum(run))
+        return CLOCK_SYNCHRONIZED;
+    return left_out ? CLOCK_UNCONFIRMED : CLOCK_NOT_ENOUGH;
 }
 
 void select_run(const SelectionConfig *config, SelectCandidate *candidates, size_t count, LocalTime at,

@@ -36,6 +36,12 @@ typedef struct SelectCandidate {
     bool updated;              /* a new sample since the last run */
     uint32_t reference_id;     /* of the source; host order; the two are looked at in orphan mode only */
     uint32_t own_reference_id; /* of us, as the source knows us; 0: unknown */
+    bool authenticated;        /* by a symmetric key or NTS */
+    bool contradictory;        /* what it says is outside the dates of its certificates */
+    bool provisional;          /* our clock is outside of them: it needs witnesses */
+    bool outdated;             /* it says a time before one that was known once: it needs more of them */
+    const char *name;          /* that its certificate is for; sources with the same name ... */
+    IpAddress address;         /* ... or address are one witness */
     SelectMemory *memory;
 } SelectCandidate;
 
