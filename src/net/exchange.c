@@ -16,6 +16,7 @@
 
 #include "net/exchange.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -23,6 +24,8 @@
 #include <unistd.h>
 
 #include "net/socket.h"
+
+static_assert(40 + 8 + NTP_PACKET_MAX <= 1280, "IPv6 carries every packet whole, wherever it goes");
 
 /* Packets taken from one socket before the others get their turn. */
 #define PACKETS_AT_ONCE 8

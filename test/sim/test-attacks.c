@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* Somebody on the path delays the packets of all servers, within maxdelay and never the same way twice.
- * Nothing can keep such a clock right; what must hold is the bound of its error. */
+/* Attacks against which a clock cannot be kept right by what packets say. What must hold is what is told: the
+ * bound of the error while somebody on the path delays the packets of all servers, within maxdelay and never
+ * the same way twice; an alarm when most of the servers leave the time together. */
 
 #include <math.h>
 
@@ -113,10 +114,75 @@ static void test_bound_holds_under_delays(void **state)
                 attack_all(seed, rows[i].name, rows[i].attack, most);
 }
 
+typedef struct Alarm {
+    double wrong_at, falseticker_at; /* s; 0: never */
+} Alarm;
+
+static void on_event(void *userdata, double time, const Event *event)
+{
+    Alarm *alarm = userdata;
+
+    if (event->kind == EVENT_CLOCK_WRONG && alarm->wrong_at == 0)
+        alarm->wrong_at = time;
+    if (event->kind == EVENT_STATE_CHANGED && event->state == STATE_FALSETICKER && alarm->falseticker_at == 0)
+        alarm->falseticker_at = time;
+}
+
+/* Three of four leave the time for another one. They are the majority, so they are right by all that we know;
+ * but that our clock would have to follow by more than it can have drifted is told, and the one that stays is
+ * named as the one that disagrees. With maxchange they are not followed. */
+static void test_majority_that_leaves_is_told(void **state)
+{
+    static const struct {
+        const char *name;
+        double wrong_offset, frequency;
+        double max_change; /* s; 0: off */
+        bool wrong_told;
+        bool followed;
+    } rows[] = {
+        {"a jump", 5, 0, 0, true, true},
+        {"a jump, and maxchange", 5, 0, 2, true, false},
+        /* Slower than that, nothing that we have can tell them from an oscillator that has changed. */
+        {"a ramp", 0, 100e-6, 0, false, true},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        static const SimOscillator usual = {.offset = 0.01, .frequency = 20e-6, .wander = 1e-9};
+        static const SimServer near = {.there = {.delay = 100e-6, .jitter = 10e-6},
+                                       .back = {.delay = 100e-6, .jitter = 10e-6}};
+        cleanup_(sim_freep) Sim *sim = sim_new(1, &usual);
+        Alarm alarm = {0};
+
+        for (size_t k = 0; k < 4; k++) {
+            SourceConfig *source = sim_add_source(sim, sim_add_server(sim, &near));
+            source->iburst = true;
+            source->maxpoll = 6;
+            sim_server(sim, k)->wrong_from = k < 3 ? BEGIN : INFINITY;
+            sim_server(sim, k)->wrong_offset = rows[i].wrong_offset;
+            sim_server(sim, k)->frequency = rows[i].frequency;
+        }
+        sim_config(sim)->clock.max_change_offset = rows[i].max_change;
+        sim_config(sim)->clock.max_change_start = 1;
+        sim_config(sim)->clock.max_change_ignore = -1;
+        sim_listen(sim, on_event, &alarm);
+        sim_start(sim);
+        sim_run(sim, BEGIN);
+        assert_true(alarm.wrong_at == 0 && alarm.falseticker_at == 0);
+        sim_run(sim, 3000);
+        bool wrong_told = alarm.wrong_at > BEGIN || sim_counters(sim)->events[EVENT_CHANGE_REFUSED] > 0;
+        if (wrong_told != rows[i].wrong_told || alarm.falseticker_at < BEGIN ||
+            (fabs(sim_error(sim)) > 0.1) != rows[i].followed)
+            fail_msg("%s: told at %g s, falseticker at %g s, %g s off", rows[i].name, alarm.wrong_at,
+                     alarm.falseticker_at, sim_error(sim));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bound_holds_under_delays),
+        cmocka_unit_test(test_majority_that_leaves_is_told),
     };
 
     return cmocka_run_group_tests_name("attacks", tests, NULL, NULL);

@@ -719,6 +719,8 @@ static void test_pool(void **state)
     pool.max_sources = 3;
     assert_int_equal(config_add_source(config, &pool), 0);
     add_servers(world, 7);
+    for (size_t i = 0; i < 7; i++)
+        world->servers[i].address.bytes[2] = (uint8_t) i; /* networks of their own */
     start(world, config);
     run(world, 1);
     engine_activity_report(world->engine, &activity);
@@ -745,6 +747,32 @@ static void test_pool(void **state)
     assert_true(source_id_equal(world->last_event[EVENT_SOURCE_REPLACED].source, victim.id));
     assert_true(ip_address_equal(&world->last_event[EVENT_SOURCE_REPLACED].previous, &victim.remote.address));
     assert_string_equal(report_of(world, 1).name, victim.name);
+    world_free(world);
+}
+
+/* Threat 14: the first address of a name leads nowhere, since half of today's networks have no IPv6. */
+static void test_dead_family(void **state)
+{
+    World *world = world_new(0, 0);
+    Config *config = config_with(NULL, 0);
+    SourceConfig server = source_config_default(SOURCE_SERVER, "both.example");
+
+    (void) state;
+    server.iburst = true;
+    assert_int_equal(config_add_source(config, &server), 0);
+    add_servers(world, 2);
+    world->servers[0].address = address_of("2001:db8::1");
+    world->servers[0].silent = true;
+    world->answers[0] = world->servers[0].address;
+    world->answers[1] = world->servers[1].address;
+    world->answer_count = 2;
+    start(world, config);
+    run(world, 3600);
+    assert_int_equal(world->events[EVENT_SOURCE_REPLACED], 1);
+    SourceReport report = report_of(world, 0);
+    assert_true(ip_address_equal(&report.remote.address, &world->servers[1].address));
+    assert_string_equal(report.name, "both.example");
+    assert_true(clock_of(world).synchronized);
     world_free(world);
 }
 
@@ -847,6 +875,41 @@ static void test_leap(void **state)
         assert_true(report_of(world, 0).samples > 8);
         world_free(world);
     }
+}
+
+/* Threat 12: three servers insert a second at midnight, the fourth spreads it over the day around it. It is
+ * out of step with the others most of that time, and nobody follows it there. */
+static void test_leap_smeared_by_one(void **state)
+{
+    const int64_t midnight = INT64_C(1798761600) * NSEC_PER_SEC; /* 2027-01-01 */
+    const double day = 86400, step = 300;
+    World *world = world_new(0, 0);
+    int falseticker = 0;
+
+    (void) state;
+    world->raw_ns = world->true_ns = midnight - ns_from_seconds(day);
+    add_servers(world, 4);
+    for (size_t i = 0; i < 3; i++)
+        world->servers[i].leap = LEAP_INSERT;
+    start(world, config_with(four_names, 4));
+    for (double at = -day + step; at < day; at += step) {
+        run(world, step);
+        assert_true(clock_of(world).synchronized);
+        assert_true(fabs(true_offset(world)) < 1e-3);
+        falseticker += report_of(world, 3).state == STATE_FALSETICKER;
+        if (at > -step / 2 && at < step / 2) {
+            world->true_ns -= NSEC_PER_SEC;
+            world->raw_ns -= NSEC_PER_SEC; /* the kernel was told */
+            for (size_t i = 0; i < 4; i++)
+                world->servers[i].leap = LEAP_NORMAL;
+        }
+        double smeared = CLAMP(at / day + 0.5, 0.0, 1.0);
+        world->servers[3].offset = at > -step / 2 ? 1 - smeared : -smeared;
+    }
+    assert_true(falseticker > 0.9 * day / step);
+    assert_int_equal(world->events[EVENT_DISRUPTED] + world->events[EVENT_CLOCK_WRONG], 0);
+    assert_int_not_equal(report_of(world, 3).state, STATE_FALSETICKER); /* one of them again */
+    world_free(world);
 }
 
 /* Nothing is lost when all of many sources have something to say at once. */
@@ -1044,9 +1107,11 @@ int main(void)
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_kiss_rate),
         cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_dead_family),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_reconfigure),
         cmocka_unit_test(test_leap),
+        cmocka_unit_test(test_leap_smeared_by_one),
         cmocka_unit_test(test_many_sources),
         cmocka_unit_test(test_late_source),
         cmocka_unit_test(test_start_beside_a_slow_source),

@@ -4,7 +4,9 @@
  *
  * A server is one source, a pool up to 16: twice as many as wanted are made at once, tentative and without
  * addresses; one look-up serves all of them; when as many as wanted have answered, those that have not are
- * let go. Ids are never used again and only grow, so the list is always in their order. */
+ * let go. Who has one host of a network has often got its neighbours as well, so the members come from as
+ * many networks as the name has, and spare ones never from a network that has a member. Ids are never used
+ * again and only grow, so the list is always in their order. */
 
 #include <errno.h>
 #include <math.h>
@@ -24,6 +26,8 @@
 /* A source that was no good that often in a row is replaced, if its name has another address. */
 #define BAD_UPDATES      4
 #define BAD_MISSED       8
+/* A member of a pool that was silent that often in a row does not count any more. */
+#define SILENT_MISSED    2
 /* After a replacement the next one waits up to that long, s. */
 #define REPLACE_HOLD     3584.0
 
@@ -334,9 +338,25 @@ static void fail_lookup(Engine *engine, Source *source)
     engine_emit(engine, EVENT_RESOLVE_FAILED, source);
 }
 
-/* Gives a source the first of the addresses, from `first` on and around, that nobody else has. */
+/* Another member of its pool is in the same network: what is given to one site as a rule. */
+static bool has_neighbour(const Engine *engine, const Source *source, const IpAddress *address)
+{
+    size_t bytes = address->family == IP_V4 ? 24 / 8 : 48 / 8;
+
+    for (size_t i = 0; source->pool != 0 && i < engine->source_count; i++) {
+        const Source *other = engine->sources[i];
+        if (other != source && other->pool == source->pool &&
+            other->remote.address.family == address->family &&
+            memcmp(other->remote.address.bytes, address->bytes, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Gives a source the first of the addresses, from `first` on and around, that nobody else has. apart: only in
+ * a network of its own. */
 static bool assign_address(Engine *engine, Source *source, const IpAddress *addresses, size_t count,
-                           size_t first)
+                           size_t first, bool apart)
 {
     for (size_t i = 0; i < count; i++) {
         const IpAddress *address = &addresses[(first + i) % count];
@@ -345,7 +365,8 @@ static bool assign_address(Engine *engine, Source *source, const IpAddress *addr
 
         if (address->family == IP_UNSPEC ||
             (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
-            address_in_use(engine, address, source->remote.port, source->origin))
+            address_in_use(engine, address, source->remote.port, source->origin) ||
+            (apart && has_neighbour(engine, source, address)))
             continue;
         set_address(engine, source, address);
         source->lookup.failures = 0;
@@ -358,18 +379,43 @@ static bool assign_address(Engine *engine, Source *source, const IpAddress *addr
     return false;
 }
 
-static void assign_pool(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count)
+/* Members that answer, or have not been asked often enough to tell. */
+static int32_t count_live(const Engine *engine, uint32_t pool)
 {
-    size_t first = (size_t) (engine_noise(engine) * (double) count);
+    int32_t live = 0;
+
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        live += source->pool == pool && source_is_resolved(source) && source->poll.missed_run < SILENT_MISSED;
+    }
+    return live;
+}
+
+/* Gives addresses to the members without one; apart: see assign_address(). Returns one that is left without,
+ * or NULL. */
+static Source *assign_members(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count,
+                              size_t first, bool apart)
+{
     Source *left = NULL;
 
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         if (source->pool != pool || source_is_resolved(source))
             continue;
-        if (!assign_address(engine, source, addresses, count, first) && !left)
+        bool enough = !apart && count_live(engine, pool) >= source->config.max_sources;
+        if ((enough || !assign_address(engine, source, addresses, count, first, apart)) && !left)
             left = source;
     }
+    return left;
+}
+
+static void assign_pool(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count)
+{
+    size_t first = (size_t) (engine_noise(engine) * (double) count);
+    Source *left = assign_members(engine, pool, addresses, count, first, true);
+
+    if (left)
+        left = assign_members(engine, pool, addresses, count, first, false);
     /* Fewer addresses than members: another look-up may bring others. */
     if (left)
         retry_lookup(engine, left);
@@ -389,8 +435,9 @@ static void reassign(Engine *engine, Source *source, const IpAddress *addresses,
 {
     size_t first = (size_t) (engine_noise(engine) * (double) count);
 
-    if (source->lookup.replacing || !has_address(addresses, count, &source->remote.address))
-        (void) assign_address(engine, source, addresses, count, first);
+    if ((source->lookup.replacing || !has_address(addresses, count, &source->remote.address)) &&
+        !assign_address(engine, source, addresses, count, first, true))
+        (void) assign_address(engine, source, addresses, count, first, false);
     source->lookup.replacing = false;
 }
 
@@ -407,7 +454,7 @@ void engine_on_resolved(Engine *engine, SourceId id, const IpAddress *addresses,
         reassign(engine, source, addresses, count);
     else if (source->pool != 0)
         assign_pool(engine, source->pool, addresses, count);
-    else if (!assign_address(engine, source, addresses, count, 0))
+    else if (!assign_address(engine, source, addresses, count, 0, false))
         fail_lookup(engine, source);
     engine_select(engine);
 }
