@@ -411,6 +411,7 @@ static int connect_parts(TimeServer *server)
         .handlers = {.now = kernel_clock_now, .snapshot = snapshot, .to_sign = to_sign},
         .userdata = server,
         .authenticator = server->setup.authenticator,
+        .nts = server->setup.nts,
     };
     ServerSocketsSetup sockets = {
         .event = server->setup.event,

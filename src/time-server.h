@@ -20,6 +20,7 @@ typedef struct TimeServerSetup {
     IpFamily family; /* the only one that is used; IP_UNSPEC: both */
     uint8_t secret[2 * SIPHASH_KEY_SIZE + sizeof(uint32_t)];
     Authenticator authenticator; /* must stay as long as the server */
+    NtsServer nts;               /* the same */
     const PassedSocket *passed;  /* borrowed for ever */
     size_t passed_count;
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret); /* what our time is */

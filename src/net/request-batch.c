@@ -254,7 +254,7 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
                                 &batch->answer_io[place].iov_len);
     if (verdict == SERVER_MS_SNTP)
         hand_to_signer(batch, fd, i, place, control);
-    if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
+    if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED && verdict != SERVER_NTS_NAK)
         return false;
     control = choose_stamper(batch, place, message->msg_control, control);
     struct msghdr *answer = &batch->answers[place].msg_hdr;

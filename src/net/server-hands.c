@@ -77,7 +77,8 @@ static int hand_start(ServerHands *hands, size_t index, bool thread, Hand *hand)
 {
     ServerShardSetup setup = {.limit = hands->limit,
                               .log_limit = hands->log_limit,
-                              .authenticator = hands->setup.authenticator};
+                              .authenticator = hands->setup.authenticator,
+                              .nts = hands->setup.nts};
     int r;
 
     derive_secret(hands->setup.secret, index, setup.secret);

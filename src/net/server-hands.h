@@ -18,6 +18,7 @@ typedef struct ServerHandsSetup {
     RequestBatchHandlers handlers; /* called by the event loop; `now` by the threads too */
     void *userdata;
     Authenticator authenticator;          /* called by the threads too; must stay as long as the object */
+    NtsServer nts;                        /* the same */
     uint8_t secret[2 * SIPHASH_KEY_SIZE]; /* unpredictable */
 } ServerHandsSetup;
 

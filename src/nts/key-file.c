@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "nts/mac.h"
 
 /* A word of a line: not terminated. */
@@ -92,28 +93,6 @@ static bool read_type(Word word, KeyType *ret)
     return true;
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Two digits for each byte; false for anything else. */
-static bool decode_hex(const char *text, size_t length, uint8_t *ret)
-{
-    if (length % 2 != 0)
-        return false;
-    for (size_t i = 0; i < length; i += 2) {
-        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret[i / 2] = (uint8_t) (high << 4 | low);
-    }
-    return true;
-}
-
 static bool has_prefix(Word word, const char *prefix)
 {
     return word.length >= strlen(prefix) && memcmp(word.text, prefix, strlen(prefix)) == 0;
@@ -125,7 +104,7 @@ static bool read_secret(Parser *parser, Word word, Key *key)
     uint8_t *secret = parser->keys.secrets + parser->secrets_used;
 
     if (has_prefix(word, "HEX:")) {
-        if (!decode_hex(word.text + 4, word.length - 4, secret))
+        if (!hex_decode(word.text + 4, word.length - 4, secret))
             return false;
         key->length = (uint16_t) ((word.length - 4) / 2);
     } else {

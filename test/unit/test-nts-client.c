@@ -15,7 +15,6 @@
 #define SECRET  UINT64_C(0x0123456789abcdef)
 #define OPEN    ((ExchangeId) {7})
 #define SENT_NS (INT64_C(1772323200) * NSEC_PER_SEC)
-#define KISS    UINT32_C(0x4e54534e)
 
 typedef struct Setup {
     Aead aead;
@@ -454,7 +453,7 @@ static void unproven_rate(Setup *s)
 static void nak_without_id(Setup *s)
 {
     unproven_rate(s);
-    s->answer.reference_id = KISS;
+    s->answer.reference_id = NTP_KISS_NTS_NAK;
     put_header(s);
 }
 static void nak_of_another(Setup *s)
@@ -615,7 +614,7 @@ static void test_proven_kiss(void **state)
     static const struct {
         uint32_t code;
         PacketVerdict verdict;
-    } rows[] = {{NTP_KISS_RATE, PACKET_KISS_RATE}, {KISS, PACKET_KISS_OTHER}};
+    } rows[] = {{NTP_KISS_RATE, PACKET_KISS_RATE}, {NTP_KISS_NTS_NAK, PACKET_KISS_OTHER}};
 
     (void) state;
     for (size_t i = 0; i < ELEMENTS(rows); i++) {

@@ -133,7 +133,7 @@ static void test_no_answer_to_answers(void **state)
             server_batch_start(&synchronized_to_gps, handed.transmit, INT8_MIN, &batch);
             assert_int_equal(server_answer(&batch, &handed, &question, RANDOM, back.bytes), SERVER_ANSWERED);
             assert_int_equal(check(&back), SERVER_BAD_MODE);
-            server_kiss(back.bytes);
+            server_kiss(back.bytes, NTP_KISS_RATE);
             assert_int_equal(check(&back), SERVER_BAD_MODE);
         }
 }

@@ -12,6 +12,7 @@
 static const char *const names[] = {
     [SERVER_ANSWERED] = "answered",
     [SERVER_KISSED] = "kiss-of-death",
+    [SERVER_NTS_NAK] = "nts-nak",
     [SERVER_LIMITED] = "rate-limited",
     [SERVER_DENIED] = "denied",
     [SERVER_MALFORMED] = "malformed",

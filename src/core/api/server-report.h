@@ -10,13 +10,14 @@
 typedef enum ServerVerdict {
     SERVER_ANSWERED = 0,
     SERVER_KISSED,          /* answered with kiss-o'-death RATE */
+    SERVER_NTS_NAK,         /* answered with an NTS NAK: the cookie is not ours, or the request not proven */
     SERVER_LIMITED,         /* silence: that client asks too often */
     SERVER_DENIED,          /* silence: not allowed */
     SERVER_MALFORMED,       /* silence: too short, bad extension field, trailing rubbish */
     SERVER_BAD_VERSION,     /* silence: not 1 to 4 */
     SERVER_BAD_MODE,        /* silence: not a request */
     SERVER_MS_SNTP,         /* handed to Samba, which is to sign the answer; silence without ntpsigndsocket */
-    SERVER_UNAUTHENTICATED, /* silence: its MAC is not right, or we have no such key */
+    SERVER_UNAUTHENTICATED, /* silence: its MAC is not right, we have no such key, or NTS is malformed */
     SERVER_LATE,            /* silence: it waited too long for us, or the clock was stepped meanwhile */
     SERVER_VERDICT_COUNT,
 } ServerVerdict;
@@ -26,7 +27,7 @@ typedef struct ServerReport {
     bool listening;         /* a socket is open */
     bool logs_clients;      /* the log of clients is kept */
     uint64_t received;      /* well-formed requests of allowed clients */
-    uint64_t authenticated; /* of those, with a MAC of one of our keys */
+    uint64_t authenticated; /* of those, with a MAC of one of our keys, or with NTS */
     uint64_t dropped;       /* of those, not answered or kissed because of ratelimit */
     uint64_t verdicts[SERVER_VERDICT_COUNT];
     uint64_t log_dropped;       /* records of clients that had to make room */

@@ -9,9 +9,6 @@
 
 #include "core/api/action.h"
 
-/* Kiss code of a server that cannot open our cookie, as a reference ID in host order: "NTSN". */
-#define KISS_NTS_NAK UINT32_C(0x4e54534e)
-
 struct NtsClient {
     NtsKeys keys;
     NtsCookie cookies[NTS_COOKIES];
@@ -152,10 +149,10 @@ NtsAnswer nts_client_check(NtsClient *nts, const Aead *aead, const uint8_t *byte
     NtsFields fields;
     size_t length;
 
-    if (!nts_fields_find(bytes, packet, &fields) || !is_ours(nts, &fields))
+    if (packet->mac_length > 0 || !nts_fields_find(bytes, packet, &fields) || !is_ours(nts, &fields))
         return NTS_ANSWER_BAD;
     if (!fields.sealed.bytes) {
-        bool nak = packet->stratum == 0 && packet->reference_id == KISS_NTS_NAK;
+        bool nak = packet->stratum == 0 && packet->reference_id == NTP_KISS_NTS_NAK;
         nts->naks += nak;
         return nak ? NTS_ANSWER_NAK : NTS_ANSWER_BAD;
     }

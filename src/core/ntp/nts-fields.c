@@ -11,7 +11,6 @@
 #include "base/bytes.h"
 
 #define HEADER_SIZE 4
-#define FIELD_MIN   16
 
 static size_t padded(size_t length)
 {
@@ -20,7 +19,7 @@ static size_t padded(size_t length)
 
 size_t nts_field_size(size_t body)
 {
-    return MAX(HEADER_SIZE + padded(body), (size_t) FIELD_MIN);
+    return MAX(HEADER_SIZE + padded(body), (size_t) NTS_FIELD_MIN);
 }
 
 static void write_header(uint8_t *at, uint16_t type, size_t size)
@@ -33,7 +32,7 @@ static void write_header(uint8_t *at, uint16_t type, size_t size)
 
 size_t nts_field_append(uint16_t type, AeadText body, uint8_t *bytes, size_t length, size_t size)
 {
-    if (body.length > UINT16_MAX - FIELD_MIN)
+    if (body.length > UINT16_MAX - NTS_FIELD_MIN)
         return 0;
     size_t field = nts_field_size(body.length);
     if (length > size || size - length < field)
@@ -109,16 +108,9 @@ bool nts_fields_find(const uint8_t *bytes, const NtpPacket *packet, NtsFields *r
             fields.proven = (size_t) (field.body - bytes) - HEADER_SIZE;
         }
     }
-    if (!good || (nts_fields_any(&fields) && packet->mac_length > 0))
-        return false;
-    *ret = fields;
-    return true;
-}
-
-bool nts_fields_any(const NtsFields *fields)
-{
-    return fields->unique_id.bytes || fields->cookie.bytes || fields->placeholders > 0 ||
-           fields->sealed.bytes;
+    if (good)
+        *ret = fields;
+    return good;
 }
 
 bool nts_fields_open(const NtsFields *fields, const Aead *aead, NtsAead id, const uint8_t *key,

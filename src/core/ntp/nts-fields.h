@@ -9,8 +9,11 @@
 #include "core/ntp/aead.h"
 #include "core/ntp/packet.h"
 
-/* A client's unique identifier, bytes (RFC 8915, section 5.3). */
+/* A client's unique identifier, bytes: the shortest that is allowed (RFC 8915, section 5.3). */
 #define NTS_UNIQUE_ID_SIZE 32
+
+/* The shortest field, bytes. */
+#define NTS_FIELD_MIN 16
 
 enum {
     NTS_FIELD_UNIQUE_ID = 0x0104,
@@ -46,12 +49,9 @@ typedef struct NtsFields {
     size_t proven;          /* bytes of the packet before the authenticator */
 } NtsFields;
 
-/* Looks for them in a packet that was parsed from these bytes. False: there are too many of a kind, an
- * authenticator is malformed, or there is a MAC as well. */
+/* Looks for them in a packet that was parsed from these bytes. False: there are two of what there is one of,
+ * or the authenticator is malformed. */
 bool nts_fields_find(const uint8_t *bytes, const NtpPacket *packet, NtsFields *ret) must_check_;
-
-/* Whether there is any. */
-bool nts_fields_any(const NtsFields *fields);
 
 /* Opens the authenticator; the hidden fields, at most `size` bytes, go to ret. False: it does not prove the
  * packet. */

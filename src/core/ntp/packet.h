@@ -23,8 +23,10 @@ enum {
     NTP_MODE_BROADCAST = 5
 };
 
-/* Kiss code of a server that is asked too often, as a reference ID in host order: "RATE". */
-#define NTP_KISS_RATE UINT32_C(0x52415445)
+/* Kiss codes as reference IDs in host order. "RATE": the server is asked too often. "NTSN": it cannot open
+ * the cookie (RFC 8915, section 5.7). */
+#define NTP_KISS_RATE    UINT32_C(0x52415445)
+#define NTP_KISS_NTS_NAK UINT32_C(0x4e54534e)
 
 typedef struct NtpPacket {
     LeapStatus leap;

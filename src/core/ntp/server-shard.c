@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* What a request has to pass, in this order: form, access, limit, MAC; see server-shard.h. The cheapest comes
- * first, and a client is not noted before it is allowed. */
+/* What a request has to pass, in this order: form, access, limit, MAC or NTS; see server-shard.h. The
+ * cheapest comes first, and a client is not noted before it is allowed. */
 
 #include "core/ntp/server-shard.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 
@@ -15,6 +16,7 @@ struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
     RateLimitConfig limit;
     Authenticator authenticator;
+    NtsServer nts;
     ClientLog *log; /* owned; NULL: none */
     size_t log_limit;
     uint64_t log_dropped; /* by logs that were there before */
@@ -35,6 +37,7 @@ int server_shard_new(const ServerShardSetup *setup, ServerShard **ret)
     if (!shard)
         return -ENOMEM;
     shard->authenticator = setup->authenticator;
+    shard->nts = setup->nts;
     shard->log_key = siphash_key(setup->secret);
     shard->key = siphash_key(setup->secret + SIPHASH_KEY_SIZE);
     int r = server_shard_configure(shard, &setup->limit, setup->log_limit);
@@ -86,24 +89,68 @@ static uint64_t draw(ServerShard *shard)
     return siphash_word(&shard->key, shard->drawn++);
 }
 
-/* Whether this client is answered now. *ret_record: as the log knows it; NULL: there is no log. */
-static RateVerdict check_rate(ServerShard *shard, const IpAddress *address, MonoTime mono,
-                              ClientRecord **ret_record)
-{
-    ClientRecord *record;
-    RateVerdict verdict = RATE_PASS;
+/* A request on its way. */
+typedef struct Case {
+    const ServerRequest *request;
+    ServerQuestion question;
+    ClientRecord *record; /* as the log knows the client; NULL: there is no log */
+    RateVerdict rate;
+    uint32_t key; /* that it was signed with; 0: it has no MAC */
+    NtsRequest nts;
+    NtsQuestion nts_question; /* valid unless nts is NTS_REQUEST_BROKEN */
+} Case;
 
-    *ret_record = NULL;
+/* Looks whether this client is answered now. */
+static void check_rate(ServerShard *shard, Case *asked, MonoTime mono)
+{
+    asked->record = NULL;
+    asked->rate = RATE_PASS;
     if (!shard->log)
-        return RATE_PASS;
-    *ret_record = record = client_log_hit(shard->log, address, mono);
+        return;
+    asked->record = client_log_hit(shard->log, &asked->request->remote.address, mono);
     if (shard->limit.enabled) {
-        verdict = rate_limit_check(&shard->limit, &record->rate, mono, (uint32_t) draw(shard));
-        if (verdict > RATE_LEAK && client_log_hurries(record))
-            verdict = RATE_LEAK;
+        asked->rate = rate_limit_check(&shard->limit, &asked->record->rate, mono, (uint32_t) draw(shard));
+        if (asked->rate > RATE_LEAK && client_log_hurries(asked->record))
+            asked->rate = RATE_LEAK;
     }
-    client_log_answered(record, verdict <= RATE_LEAK);
-    return verdict;
+    client_log_answered(asked->record, asked->rate <= RATE_LEAK);
+}
+
+/* Form, access, limit. */
+static ServerVerdict admit(ServerShard *shard, Case *asked, MonoTime mono)
+{
+    ServerVerdict verdict = server_check(asked->request, &asked->question);
+
+    if (verdict != SERVER_ANSWERED)
+        return verdict;
+    if (!shard->access || !access_table_allows(shard->access, &asked->request->remote.address))
+        return SERVER_DENIED;
+    check_rate(shard, asked, mono);
+    shard->report.received++;
+    if (asked->rate > RATE_LEAK)
+        shard->report.dropped++;
+    /* A kiss is not worth Samba's signature. */
+    bool silent = asked->rate == RATE_DROP || (asked->question.for_samba && asked->rate == RATE_KISS);
+    return silent ? SERVER_LIMITED : SERVER_ANSWERED;
+}
+
+/* Whether the request is signed with one of our keys. Any will do: who may ask is the business of access, and
+ * the key says only that the answer is ours. */
+static bool check_mac(const ServerShard *shard, Case *asked)
+{
+    const ServerRequest *request = asked->request;
+
+    return authenticator_check(&shard->authenticator, request->bytes, request->length,
+                               &asked->question.packet, &asked->key) == MAC_GOOD;
+}
+
+/* False: it is not what it pretends to be, and is not told. */
+static bool check_proof(const ServerShard *shard, Case *asked)
+{
+    asked->key = 0;
+    asked->nts =
+        nts_server_open(&shard->nts, asked->request->bytes, &asked->question.packet, &asked->nts_question);
+    return asked->nts != NTS_REQUEST_BROKEN && (!asked->question.has_mac || check_mac(shard, asked));
 }
 
 /* What was stamped before a step is on another scale. */
@@ -117,101 +164,99 @@ static uint8_t epoch_of(ServerShard *shard, const ServerSnapshot *snapshot)
 }
 
 /* The answer is a good one; makes it interleaved when it can be, and counts it. */
-static void finish_answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
-                          const ServerQuestion *question, ClientRecord *record,
+static void finish_answer(ServerShard *shard, const ServerBatch *batch, const Case *asked,
                           uint8_t answer[static SERVER_ANSWER_SIZE])
 {
+    ClientRecord *record = asked->record;
     TimestampOrigin origin = TIMESTAMP_DAEMON;
 
     if (record) {
         uint8_t epoch = epoch_of(shard, &batch->snapshot);
-        if (server_interleave(record, question, epoch, answer, &shard->wants_sent, &origin))
+        if (server_interleave(record, &asked->question, epoch, answer, &shard->wants_sent, &origin))
             shard->report.interleaved++;
         if (shard->wants_sent)
             shard->sent = (ServerSent) {
                 .record = client_log_number(shard->log, record),
                 .receive = server_interleave_newest(record),
-                .at = request->transmit,
+                .at = asked->request->transmit,
             };
     }
-    shard->report.receive_stamps[request->origin]++;
+    shard->report.receive_stamps[asked->request->origin]++;
     shard->report.transmit_stamps[origin]++;
 }
 
-/* The key that a request was signed with; 0: its MAC is not right. Any of our keys will do: who may ask is
- * the business of access, and the key says only that the answer is ours. */
-static uint32_t check_mac(const ServerShard *shard, const ServerRequest *request)
+/* What kind of answer it gets. */
+static ServerVerdict choose_answer(ServerShard *shard, const ServerBatch *batch, const Case *asked,
+                                   uint8_t answer[static SERVER_ANSWER_SIZE])
 {
-    NtpPacket packet;
-    uint32_t key;
-
-    if (!ntp_packet_parse(request->bytes, request->length, &packet) ||
-        authenticator_check(&shard->authenticator, request->bytes, request->length, &packet, &key) !=
-            MAC_GOOD)
-        return 0;
-    return key;
-}
-
-/* Signs an answer with the key of its request. False: the key was taken away meanwhile. */
-static bool sign_answer(ServerShard *shard, uint32_t key, uint8_t version,
-                        uint8_t ret[static SERVER_ANSWER_MAX], size_t *length)
-{
-    size_t signed_length =
-        authenticator_append(&shard->authenticator, key, version, ret, *length, SERVER_ANSWER_MAX);
-
-    if (signed_length == 0)
-        return false;
-    *length = signed_length;
-    shard->report.authenticated++;
-    return true;
-}
-
-static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, const ServerRequest *request,
-                            MonoTime mono, uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length)
-{
-    ServerQuestion question;
-    ClientRecord *record;
-    uint32_t key = 0;
-    ServerVerdict verdict = server_check(request, &question);
-
-    if (verdict != SERVER_ANSWERED)
-        return verdict;
-    if (!shard->access || !access_table_allows(shard->access, &request->remote.address))
-        return SERVER_DENIED;
-
-    RateVerdict rate = check_rate(shard, &request->remote.address, mono, &record);
-    shard->report.received++;
-    if (rate > RATE_LEAK)
-        shard->report.dropped++;
-    if (rate == RATE_DROP)
-        return SERVER_LIMITED;
-    if (question.for_samba && rate == RATE_KISS)
-        return SERVER_LIMITED; /* a kiss is not worth a signature */
-    if (question.has_mac && (key = check_mac(shard, request)) == 0)
-        return SERVER_UNAUTHENTICATED;
-    verdict = server_answer(batch, request, &question, draw(shard), ret);
-    if (verdict != SERVER_ANSWERED)
-        return verdict;
-    if (rate == RATE_KISS) {
-        server_kiss(ret);
-        verdict = SERVER_KISSED;
-    } else {
-        finish_answer(shard, batch, request, &question, record, ret);
+    if (asked->nts == NTS_REQUEST_REFUSED) {
+        server_kiss(answer, NTP_KISS_NTS_NAK);
+        return SERVER_NTS_NAK;
     }
-    *ret_length = SERVER_ANSWER_SIZE;
-    if (key != 0 && !sign_answer(shard, key, question.version, ret, ret_length)) {
+    if (asked->rate == RATE_KISS) {
+        server_kiss(answer, NTP_KISS_RATE);
+        return SERVER_KISSED;
+    }
+    finish_answer(shard, batch, asked, answer);
+    return asked->question.for_samba ? SERVER_MS_SNTP : SERVER_ANSWERED;
+}
+
+/* Seals or signs an answer as its request was. Returns the length of it all, 0: the key was taken away
+ * meanwhile. */
+static size_t prove_answer(ServerShard *shard, const Case *asked, uint8_t ret[static SERVER_ANSWER_MAX])
+{
+    size_t size = MIN(asked->request->length, (size_t) SERVER_ANSWER_MAX);
+    size_t length = nts_server_append_id(&asked->nts_question, ret, SERVER_ANSWER_SIZE, size);
+
+    if (asked->nts == NTS_REQUEST_GOOD) {
+        const uint64_t nonce[] = {draw(shard), draw(shard)};
+        static_assert(sizeof(nonce) == AEAD_NONCE_MAX, "a nonce");
+        length = nts_server_append_proof(&shard->nts, &asked->nts_question, (const uint8_t *) nonce, ret,
+                                         length, size);
+    } else if (asked->key != 0) {
+        length = authenticator_append(&shard->authenticator, asked->key, asked->question.version, ret, length,
+                                      size);
+    } else {
+        return length;
+    }
+    shard->report.authenticated += length > 0;
+    return length;
+}
+
+static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, Case *asked, MonoTime mono,
+                            uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length)
+{
+    ServerVerdict verdict = admit(shard, asked, mono);
+
+    if (verdict != SERVER_ANSWERED)
+        return verdict;
+    if (!check_proof(shard, asked))
+        return SERVER_UNAUTHENTICATED;
+    verdict = server_answer(batch, asked->request, &asked->question, draw(shard), ret);
+    if (verdict != SERVER_ANSWERED)
+        return verdict;
+    verdict = choose_answer(shard, batch, asked, ret);
+    size_t length = prove_answer(shard, asked, ret);
+    if (length == 0) {
         shard->wants_sent = false;
         return SERVER_UNAUTHENTICATED;
     }
-    return question.for_samba ? SERVER_MS_SNTP : verdict;
+    *ret_length = length;
+    return verdict;
 }
 
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length)
 {
+    Case asked; /* is filled in as far as the request gets */
+
+    asked.request = request;
+    asked.nts = NTS_REQUEST_NONE;
     shard->wants_sent = false;
-    ServerVerdict verdict = answer(shard, batch, request, mono, ret, ret_length);
+    ServerVerdict verdict = answer(shard, batch, &asked, mono, ret, ret_length);
+    if (asked.nts != NTS_REQUEST_NONE)
+        nts_question_clear(&asked.nts_question);
     shard->report.verdicts[verdict]++;
     return verdict;
 }

@@ -6,19 +6,22 @@
  * It is given one request after another and says what to send. Nothing in here is shared, so nothing is
  * locked; nothing allocates or calls the system. */
 
+#include "core/api/action.h"
 #include "core/ntp/access.h"
 #include "core/ntp/authenticator.h"
 #include "core/ntp/client-log.h"
+#include "core/ntp/nts-server.h"
 #include "core/ntp/server-interleave.h"
 
 typedef struct ServerShard ServerShard;
 
-/* An answer with the longest MAC. */
-#define SERVER_ANSWER_MAX (SERVER_ANSWER_SIZE + NTP_MAC_MAX)
+/* An answer is as long as its request at most. */
+#define SERVER_ANSWER_MAX NTP_PACKET_MAX
 
 typedef struct ServerShardSetup {
     RateLimitConfig limit;
     Authenticator authenticator;          /* who has the keys; without functions: nobody */
+    NtsServer nts;                        /* without functions: none */
     size_t log_limit;                     /* bytes for the log of clients; 0: no log, and no limit of rates */
     uint8_t secret[2 * SIPHASH_KEY_SIZE]; /* unpredictable: order of the log, random bits of answers */
 } ServerShardSetup;
@@ -36,9 +39,9 @@ void server_shard_set_access(ServerShard *shard, const AccessTable *access);
 /* What answers tell of the shortest poll, see ServerBatch. */
 int8_t server_shard_min_poll(const ServerShard *shard);
 
-/* Decides about a request. SERVER_ANSWERED and SERVER_KISSED: *ret_length bytes of `ret` are to be sent to
- * where it came from, not more than it had. SERVER_MS_SNTP: the same when Samba has signed them. Anything
- * else: nothing is sent. mono: the present. */
+/* Decides about a request. SERVER_ANSWERED, SERVER_KISSED and SERVER_NTS_NAK: *ret_length bytes of `ret` are
+ * to be sent to where it came from, not more than it had. SERVER_MS_SNTP: the same when Samba has signed
+ * them. Anything else: nothing is sent. mono: the present. */
 ServerVerdict server_shard_on_request(ServerShard *shard, const ServerBatch *batch,
                                       const ServerRequest *request, MonoTime mono,
                                       uint8_t ret[static SERVER_ANSWER_MAX], size_t *ret_length);

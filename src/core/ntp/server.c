@@ -14,7 +14,6 @@
 
 #include "base/bytes.h"
 #include "core/ntp/ms-sntp.h"
-#include "core/ntp/packet.h"
 
 /* Modes of RFC 5905, figure 10. The first was no field yet in version 1, and is 0 there. */
 enum { MODE_NONE = 0, MODE_ACTIVE = 1, MODE_PASSIVE = 2, MODE_CLIENT = 3, MODE_SERVER = 4 };
@@ -104,6 +103,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
         .transmit = byte_reader_u64(&reader),
         .has_mac = packet.mac_length > 0 && !for_samba,
         .for_samba = for_samba,
+        .packet = packet,
     };
     return SERVER_ANSWERED;
 }
@@ -158,11 +158,11 @@ ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *reque
     return SERVER_ANSWERED;
 }
 
-void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE])
+void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE], uint32_t code)
 {
     ByteWriter writer = byte_writer(answer + AT_REFERENCE_ID, sizeof(uint32_t));
 
     answer[0] |= LEAP_UNSYNCHRONIZED << 6;
     answer[AT_STRATUM] = 0;
-    byte_writer_u32(&writer, NTP_KISS_RATE);
+    byte_writer_u32(&writer, code);
 }

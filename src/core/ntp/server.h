@@ -10,6 +10,7 @@
 
 #include "core/api/report.h"
 #include "core/api/server-report.h"
+#include "core/ntp/packet.h"
 
 #define SERVER_ANSWER_SIZE 48
 
@@ -62,6 +63,7 @@ typedef struct ServerQuestion {
     uint64_t transmit;        /* NtpTime of the client, to be repeated */
     bool has_mac;             /* which is still to be looked at */
     bool for_samba;           /* no MAC, but the wish for one that Samba makes, see ms-sntp.h */
+    NtpPacket packet;         /* of a request that is longer than a header; else empty */
 } ServerQuestion;
 
 /* Whether it is a request that may be answered: SERVER_ANSWERED with *ret, or why not. Cheap, without state.
@@ -76,5 +78,5 @@ ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *reque
 /* The time that is told for an instant (NtpTime). */
 uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw);
 
-/* Makes a kiss-o'-death RATE of an answer. */
-void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE]);
+/* Makes a kiss-o'-death of an answer. code: as a reference ID in host order. */
+void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE], uint32_t code);
