@@ -163,6 +163,63 @@ static void test_every_option(void **state unused_)
     assert_int_equal(s->port, 1234);
 }
 
+static void test_nts(void **state unused_)
+{
+    cleanup_(config_freep) Config *c = parse("server a nts certset 7 ntsport 4461\n"
+                                             "ntstrustedcerts 7 /one\n"
+                                             "nosystemcert\n"
+                                             "ntstrustedcerts /two\n"
+                                             "nocerttimecheck 3\n"
+                                             "ntsrefresh 3600\n"
+                                             "ntscachedir /cache\n"
+                                             "ntsdumpdir /dump\n"
+                                             "ntsaeads 15 30 15\n");
+    cleanup_(config_freep) Config *bare = parse("server a\n"), *none = parse("ntsaeads\n"), *copy = NULL;
+    const NtsConfig *nts = &c->nts;
+
+    assert_true(c->sources[0].nts);
+    assert_int_equal(c->sources[0].nts_port, 4461);
+    assert_int_equal(c->sources[0].cert_set, 7);
+    assert_int_equal(nts->trusted_count, 2);
+    assert_int_equal(nts->trusted[0].set, 7);
+    assert_string_equal(nts->trusted[0].path, "/one");
+    assert_int_equal(nts->trusted[1].set, 0);
+    assert_string_equal(nts->trusted[1].path, "/two");
+    assert_true(nts->no_system_certs);
+    assert_int_equal(nts->no_time_check, 3);
+    assert_int_equal(nts->refresh, 3600);
+    assert_string_equal(nts->dump_dir, "/dump");
+    assert_int_equal(nts->aead_count, 2);
+    assert_int_equal(nts->aeads[0], NTS_AEAD_AES_SIV_CMAC_256);
+    assert_int_equal(nts->aeads[1], NTS_AEAD_AES_128_GCM_SIV);
+
+    assert_false(bare->sources[0].nts);
+    assert_int_equal(bare->sources[0].nts_port, 4460);
+    assert_int_equal(bare->nts.aead_count, 2);
+    assert_int_equal(bare->nts.aeads[0], NTS_AEAD_AES_128_GCM_SIV);
+    assert_int_equal(none->nts.aead_count, 0);
+
+    assert_int_equal(config_copy(c, &copy), 0);
+    assert_true(nts_config_equal(&copy->nts, nts));
+    assert_false(nts_config_equal(&bare->nts, nts));
+    assert_ptr_not_equal(copy->nts.trusted[0].path, nts->trusted[0].path);
+}
+
+/* Symmetric mode knows no NTS, and a source that has NTS no other key. */
+static void test_one_authentication(void **state unused_)
+{
+    cleanup_(config_freep) Config *defaults = parse("");
+    SourceConfig source;
+    ConfigProblem problem;
+
+    assert_true(config_parse_source(defaults, SOURCE_PEER, "a", "nts key 1", &source, &problem));
+    assert_false(source.nts);
+    assert_int_equal(source.key, 1);
+    assert_true(config_parse_source(defaults, SOURCE_SERVER, "a", "nts key 1", &source, &problem));
+    assert_true(source.nts);
+    assert_int_equal(source.key, 0);
+}
+
 /* A directive counts for the sources above it too; an option counts more. */
 static void test_sample_limits(void **state unused_)
 {
@@ -325,7 +382,7 @@ static const struct {
     {"a", "ibrust", PROBLEM_UNKNOWN_OPTION, 1},
     {"a", "iburst minpoll x", PROBLEM_NOT_A_NUMBER, 16},
     {"a", "iburst minpoll", PROBLEM_MISSING_ARGUMENT, 15},
-    {"a", "iburst nts", PROBLEM_OPTION_LATER, 8},
+    {"a", "iburst nts ntsport 0", PROBLEM_OUT_OF_RANGE, 20},
     {"192.0.2.1", "ipv6", PROBLEM_WRONG_FAMILY, 1},
 };
 
@@ -542,6 +599,8 @@ int main(void)
         cmocka_unit_test(test_local_orphan),
         cmocka_unit_test(test_initstepslew),
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_nts),
+        cmocka_unit_test(test_one_authentication),
         cmocka_unit_test(test_every_option),
         cmocka_unit_test(test_sample_limits),
         cmocka_unit_test(test_language),

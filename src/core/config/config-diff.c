@@ -99,6 +99,7 @@ int config_diff_new(const Config *from, const Config *to, ConfigDiff **ret)
     diff->selection = SECTION_DIFFERS(from, to, selection);
     diff->clock = SECTION_DIFFERS(from, to, clock);
     diff->net = net_differs(from, to);
+    diff->nts = !nts_config_equal(&from->nts, &to->nts);
     diff->drift_file = drift_file_differs(&from->daemon, &to->daemon);
     diff->restart = SECTION_DIFFERS(from, to, daemon) || from->clock.precision != to->clock.precision ||
                     initstepslew_differs(&from->initstepslew, &to->initstepslew);

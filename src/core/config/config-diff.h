@@ -16,6 +16,7 @@ typedef struct ConfigDiff {
     bool *removed;     /* owned; for each source of the old one */
     size_t added_count, removed_count;
     bool selection, clock, net; /* something differs in that section */
+    bool nts;                   /* whom it trusts, which AEADs, how long, where */
     bool drift_file;            /* its path or interval */
     bool restart; /* what only a restart can change: clockprecision, initstepslew and the process itself */
 } ConfigDiff;

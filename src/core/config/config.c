@@ -63,6 +63,7 @@ int config_new(Config **ret)
     *config = CONFIG_DEFAULT;
     config->server.rate_limit = RATE_LIMIT_CONFIG_DEFAULT;
     config->local = LOCAL_CONFIG_DEFAULT;
+    config->nts = NTS_CONFIG_DEFAULT;
     *ret = config;
     return 0;
 }
@@ -85,6 +86,7 @@ Config *config_free(Config *config)
     free(config->daemon.pid_file);
     free(config->daemon.user);
     server_config_clear(&config->server);
+    nts_config_clear(&config->nts);
     free(config->log.dir);
     config_clear_strings(&config->initstepslew.hosts);
     config_clear_strings(&config->source_dirs);
@@ -185,6 +187,9 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = copy_strings(from->initstepslew.hosts, &to->initstepslew.hosts);
     if (r < 0)
         return r;
+    r = nts_config_copy(&from->nts, &to->nts);
+    if (r < 0)
+        return r;
     r = copy_strings(from->source_dirs, &to->source_dirs);
     if (r < 0)
         return r;
@@ -218,6 +223,7 @@ int config_copy(const Config *config, Config **ret)
     copy->sources = NULL;
     copy->source_count = 0;
     copy->server = (ServerConfig) {0};
+    copy->nts = (NtsConfig) {0};
     copy->initstepslew.hosts = copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;
@@ -235,6 +241,7 @@ SourceConfig source_config_default(SourceKind kind, const char *name)
     SourceConfig source = {
         .kind = kind,
         .port = 123,
+        .nts_port = 4460,
         .family = IP_UNSPEC,
         .minpoll = 6,
         .maxpoll = 10,

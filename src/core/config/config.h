@@ -7,6 +7,7 @@
  * are those of the engine (seconds, dimensionless frequencies), not those of the file (ppm). */
 
 #include "core/api/report.h"
+#include "core/config/nts-config.h"
 #include "core/config/server-config.h"
 
 /* Absent, for the integers of a source that fall back to a directive; only inside the parser. */
@@ -44,6 +45,9 @@ typedef struct SourceConfig {
     int32_t min_stratum;              /* 0..15 */
     int32_t max_sources;              /* of a pool, 1..16; 4 */
     uint32_t key;                     /* its identifier; 0: no authentication */
+    bool nts;                         /* Network Time Security; not of a peer, where it is off */
+    uint16_t nts_port;                /* of its key establishment server; 4460 */
+    uint32_t cert_set;                /* of trusted certificates; 0 */
     int32_t version;                  /* of NTP, 1..4; 0: the one that suits the key */
     int32_t presend;                  /* from this poll on a request is preceded by others, log2 s; 100 */
     bool copy;                        /* its reference ID and stratum are taken over */
@@ -129,6 +133,7 @@ typedef struct Config {
     ClockConfig clock;
     NetConfig net;
     ServerConfig server;
+    NtsConfig nts;
     LocalConfig local;
     InitStepSlewConfig initstepslew;
     DaemonConfig daemon;

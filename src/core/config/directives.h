@@ -62,6 +62,8 @@ typedef enum DirectiveForm {
     FORM_ACCESS,       /* [all] [NETWORK] */
     FORM_BROADCAST,    /* INTERVAL ADDRESS [PORT] */
     FORM_INITSTEPSLEW, /* THRESHOLD [HOST...]; field 0 is the threshold */
+    FORM_AEADS,        /* [ID]... */
+    FORM_TRUST,        /* [SET] FILE */
     FORM_OPTIONS,      /* [OPTION VALUE]..., of the table `options`; field 0 is its flag */
 } DirectiveForm;
 

@@ -10,6 +10,7 @@
 #include "base/host-name.h"
 #include "base/text.h"
 #include "core/api/command.h"
+#include "core/config/parse-nts.h"
 
 static void report_unknown_option(Statement *statement, size_t i)
 {
@@ -107,6 +108,9 @@ int parse_source_statement(Statement *statement, SourceKind kind, SourceConfig *
     }
     check_polls(statement, &source, maxpoll_word);
     check_family(statement, &source);
+    check_source_authentication(statement, &source);
+    source.nts = source.nts && kind != SOURCE_PEER;
+    source.key = source.nts ? 0 : source.key;
     *ret = source;
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "core/config/directives.h"
 #include "core/config/parse-log.h"
+#include "core/config/parse-nts.h"
 #include "core/config/parse-server.h"
 #include "core/config/parse-source.h"
 #include "core/config/value.h"
@@ -312,6 +313,8 @@ static int apply_supported(ConfigParser *parser, Statement *statement, const Dir
     case FORM_BROADCAST: return parse_broadcast_statement(statement, directive, parser->config);
     case FORM_ACCESS: return parse_access_statement(statement, directive, parser->config);
     case FORM_INITSTEPSLEW: return apply_initstepslew(statement, directive, parser->config);
+    case FORM_AEADS: parse_aeads_statement(statement, &parser->config->nts); return 0;
+    case FORM_TRUST: return parse_trust_statement(statement, directive, &parser->config->nts);
     case FORM_OPTIONS: return parse_options_statement(statement, directive, parser->config);
     }
     return 0;
