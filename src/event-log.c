@@ -7,6 +7,7 @@
 #include "event-log.h"
 
 #include <math.h>
+#include <time.h>
 
 #define FIELDS_MAX 10
 
@@ -113,6 +114,7 @@ static void text_selection_failed(const Event *event, const char *drift_file, Te
                           "sources confirm another time");
         break;
     case CLOCK_NO_SOURCES:
+    case CLOCK_NO_KEYS:
     case CLOCK_NO_RESPONSE:
     case CLOCK_ALL_OFFLINE:
     case CLOCK_UNRESOLVED:
@@ -291,6 +293,43 @@ static void text_key_weak(const Event *event, const char *drift_file, Text *text
     append_source(text, event);
 }
 
+static void append_day(Text *text, int64_t seconds)
+{
+    time_t t = (time_t) seconds;
+    struct tm day;
+
+    if (gmtime_r(&t, &day))
+        text_append_format(text, "%04d-%02d-%02d", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+}
+
+static void text_keys_established(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_about_source(text, event, "Established keys (NTS) of source ", "");
+}
+
+static void text_keys_restored(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_about_source(text, event, "Restored keys (NTS) of source ", "");
+}
+
+static void text_keys_failed(const Event *event, const char *drift_file, Text *text)
+{
+    bool dates = event->failure == NTS_CERT_EXPIRED || event->failure == NTS_CERT_NOT_YET;
+
+    (void) drift_file;
+    text_about_source(text, event, "Could not establish keys (NTS) of source ", ": ");
+    text_append(text, nts_failure_text(event->failure));
+    if (!dates || event->validity.to == 0)
+        return;
+    text_append(text, " (valid from ");
+    append_day(text, event->validity.from);
+    text_append(text, " to ");
+    append_day(text, event->validity.to);
+    text_append(text, ")");
+}
+
 static void text_entered(const Event *event, const char *drift_file, Text *text)
 {
     (void) drift_file;
@@ -330,6 +369,9 @@ static const struct {
     [EVENT_NO_INITSTEPSLEW] = {text_no_initstepslew, LOG_LEVEL_WARNING, "b5c2a59e95964172978c34d16b5582a0"},
     [EVENT_SOURCE_NOT_ADDED] = {text_not_added, LOG_LEVEL_WARNING, "eb287585ef864e299505aecb57994921"},
     [EVENT_KEY_MISSING] = {text_key_missing, LOG_LEVEL_WARNING, "732b3e969aac40ba941ec51bdeeaa788"},
+    [EVENT_KEYS_ESTABLISHED] = {text_keys_established, LOG_LEVEL_INFO, "fd5c0d3d23524260be3bc4140b7df2eb"},
+    [EVENT_KEYS_RESTORED] = {text_keys_restored, LOG_LEVEL_INFO, "2e460dfef914436b8054016c4070e997"},
+    [EVENT_KEYS_FAILED] = {text_keys_failed, LOG_LEVEL_WARNING, "ee4546e445f040869d119b822a520a20"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},
 };
 
@@ -388,6 +430,8 @@ void event_log(Journal *journal, const Event *event, const char *drift_file)
         add_field(&fields, "TIMEBALL_REASON", clock_reason_name(event->reason));
     if (event->kind == EVENT_SOURCE_NOT_ADDED)
         add_field(&fields, "TIMEBALL_RESULT", command_result_name(event->result));
+    if (event->kind == EVENT_KEYS_FAILED)
+        add_field(&fields, "TIMEBALL_NTS_FAILURE", nts_failure_name(event->failure));
     if (event->key != 0) {
         text_append_format(&number, "%u", event->key);
         add_field(&fields, "TIMEBALL_KEY", offset);

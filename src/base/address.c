@@ -34,6 +34,23 @@ static bool scope_parse(const char *text, uint32_t *ret)
     return true;
 }
 
+bool ip_endpoint_equal(const IpEndpoint *a, const IpEndpoint *b)
+{
+    return a->port == b->port && ip_address_equal(&a->address, &b->address);
+}
+
+bool ip_address_can_serve(const IpAddress *address)
+{
+    static const uint8_t zeros[16], loopback[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const uint8_t *b = address->bytes;
+
+    if (address->family == IP_V6 && memcmp(b, mapped, sizeof mapped) == 0)
+        b += sizeof mapped;
+    else if (address->family == IP_V6)
+        return b[0] != 0xff && memcmp(b, zeros, 16) != 0 && memcmp(b, loopback, 16) != 0;
+    return address->family != IP_UNSPEC && b[0] != 0 && b[0] != 127 && b[0] < 224;
+}
+
 bool ip_address_parse(const char *text, IpAddress *ret)
 {
     IpAddress address = {};

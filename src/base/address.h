@@ -30,6 +30,11 @@ typedef struct IpEndpoint {
 
 bool ip_address_equal(const IpAddress *a, const IpAddress *b);
 
+bool ip_endpoint_equal(const IpEndpoint *a, const IpEndpoint *b);
+
+/* Whether somebody elsewhere can answer at it: not the machine itself, not many at once, not nobody. */
+bool ip_address_can_serve(const IpAddress *address);
+
 /* Reads a literal address (IPv6 with an optional %scope, a number or an interface name). Returns false, with
  * ret untouched, when text is not one: it may be a name. */
 bool ip_address_parse(const char *text, IpAddress *ret) must_check_;

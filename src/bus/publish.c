@@ -175,6 +175,9 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_KISS_RATE:
     case EVENT_KEY_MISSING:
     case EVENT_KEY_WEAK:
+    case EVENT_KEYS_ESTABLISHED:
+    case EVENT_KEYS_RESTORED:
+    case EVENT_KEYS_FAILED:
     case EVENT_STATE_CHANGED: mark_source(bus, event->source); break;
     case EVENT_STEPPED: emit_jump(bus, "Stepped", event->value); break;
     case EVENT_DISRUPTED: emit_jump(bus, "Disrupted", event->value); break;

@@ -342,6 +342,14 @@ const sd_bus_vtable authentication_vtable[] = {
     P("KeyAvailable", "b", NULL, key_available),
     P("KeyType", "s", NULL, key_type),
     P("KeyLength", "u", NULL, key_length),
+    P("AEAD", "u", NULL, aead),
+    SD_BUS_PROPERTY("KeyAge", "d", NULL, offsetof(AuthenticationView, key_age), 0),
+    P("Attempts", "u", NULL, attempts),
+    P("NAKs", "u", NULL, naks),
+    P("Cookies", "u", NULL, cookies),
+    P("CookieLength", "u", NULL, cookie_length),
+    P("Failure", "s", NULL, failure),
+    P("FailureText", "s", NULL, failure_text),
     SD_BUS_VTABLE_END,
 };
 #undef P
@@ -407,7 +415,8 @@ static int find_authentication(unused_ sd_bus *connection, const char *path, unu
         return 0;
     bus->view.authentication.bus = bus;
     if (!authentication_view(&bus->service, source->id, &bus->view.authentication))
-        bus->view.authentication = (AuthenticationView) {.bus = bus, .mode = "", .key_type = ""};
+        bus->view.authentication =
+            (AuthenticationView) {.bus = bus, .mode = "", .key_type = "", .failure = "", .failure_text = ""};
     *ret = &bus->view.authentication;
     return 1;
 }

@@ -250,13 +250,22 @@ bool authentication_view(const Service *service, SourceId id, AuthenticationView
 
     if (!service->methods->authentication(service->userdata, id, &authentication))
         return false;
+    bool nts = authentication.mode == AUTHENTICATION_NTS;
     *ret = (AuthenticationView) {
         .bus = ret->bus,
-        .mode = authentication_mode_name(&authentication),
-        .key_type = key_type_name(authentication.info.type),
+        .mode = authentication_mode_name(authentication.mode),
+        .key_type = nts ? nts_aead_name(authentication.aead) : key_type_name(authentication.info.type),
         .key_available = authentication.has_key,
         .key = authentication.key,
-        .key_length = authentication.info.bits,
+        .key_length = nts ? authentication.aead_bits : authentication.info.bits,
+        .aead = authentication.aead,
+        .key_age = authentication.since_establishment,
+        .attempts = authentication.attempts,
+        .naks = authentication.naks,
+        .cookies = authentication.cookies,
+        .cookie_length = authentication.cookie_length,
+        .failure = nts_failure_name(authentication.failure),
+        .failure_text = nts_failure_text(authentication.failure),
     };
     return true;
 }

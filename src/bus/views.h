@@ -92,9 +92,10 @@ typedef struct SelectionView {
 
 typedef struct AuthenticationView {
     Bus *bus;
-    const char *mode, *key_type;
+    const char *mode, *key_type, *failure, *failure_text;
     int key_available;
-    uint32_t key, key_length;
+    uint32_t key, key_length, aead, attempts, naks, cookies, cookie_length;
+    double key_age;
 } AuthenticationView;
 
 typedef struct ServerView {

@@ -133,10 +133,17 @@ static const Field ntp_fields[] = {
 };
 
 static const Field authentication_fields[] = {
+    FIELD(AuthenticationReport, "Mode", FIELD_AUTHENTICATION, mode),
     FIELD(AuthenticationReport, "KeyID", FIELD_COUNT, key),
     FIELD(AuthenticationReport, "KeyAvailable", FIELD_BOOL, has_key),
     FIELD(AuthenticationReport, "KeyType", FIELD_KEY_TYPE, info.type),
     FIELD(AuthenticationReport, "KeyLength", FIELD_COUNT, info.bits),
+    FIELD(AuthenticationReport, "AEAD", FIELD_COUNT, aead),
+    FIELD(AuthenticationReport, "KeyAge", FIELD_SECONDS, since_establishment),
+    FIELD(AuthenticationReport, "Attempts", FIELD_COUNT, attempts),
+    FIELD(AuthenticationReport, "NAKs", FIELD_COUNT, naks),
+    FIELD(AuthenticationReport, "Cookies", FIELD_COUNT, cookies),
+    FIELD(AuthenticationReport, "CookieLength", FIELD_COUNT, cookie_length),
 };
 
 int client_open(Client *client)
@@ -295,7 +302,7 @@ static int fill_entry(Client *client, bool selection, bool ntp, SourceEntry *ent
 
 int client_authentication(Client *client, const SourceEntry *entry, AuthenticationReport *ret)
 {
-    *ret = (AuthenticationReport) {0};
+    *ret = (AuthenticationReport) {.since_establishment = -1};
     int r = get(client, entry->path, BUS_INTERFACE_AUTHENTICATION, authentication_fields,
                 ELEMENTS(authentication_fields), ret);
 

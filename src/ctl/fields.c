@@ -105,6 +105,7 @@ static void store_text(FieldKind kind, const char *text, void *target)
     case FIELD_VERDICT:
         *(PacketVerdict *) target = (PacketVerdict) lookup(text, PACKET_VERDICT_COUNT, verdict_name);
         return;
+    case FIELD_AUTHENTICATION: *(AuthenticationMode *) target = authentication_mode_find(text); return;
     case FIELD_KEY_TYPE: {
         const KeyTypeInfo *info = key_type_find(text);
         *(KeyType *) target = info ? info->type : KEY_TYPE_NONE;
@@ -207,12 +208,14 @@ static int decode_number(const Field *field, sd_bus_message *m, const char *type
 
 /* Of the variant that each kind is read from. */
 static const char *const signatures[] = {
-    [FIELD_BOOL] = "b",     [FIELD_COUNT] = "u",   [FIELD_SMALL] = "u",    [FIELD_PORT] = "q",
-    [FIELD_SECONDS] = "d",  [FIELD_PPM] = "d",     [FIELD_LOG2] = "d",     [FIELD_INSTANT] = "t",
-    [FIELD_NAME] = "s",     [FIELD_ADDRESS] = "s", [FIELD_LEAP] = "s",     [FIELD_KIND] = "s",
-    [FIELD_STATE] = "s",    [FIELD_REASON] = "s",  [FIELD_ORIGIN] = "s",   [FIELD_VERDICT] = "s",
-    [FIELD_KEY_TYPE] = "s", [FIELD_MODE] = "s",    [FIELD_OPTIONS] = "as", [FIELD_TESTS] = "a{sb}",
-    [FIELD_COUNTER] = "t",  [FIELD_POWER] = "i",
+    [FIELD_BOOL] = "b",    [FIELD_COUNT] = "u",    [FIELD_SMALL] = "u",
+    [FIELD_PORT] = "q",    [FIELD_SECONDS] = "d",  [FIELD_PPM] = "d",
+    [FIELD_LOG2] = "d",    [FIELD_INSTANT] = "t",  [FIELD_NAME] = "s",
+    [FIELD_ADDRESS] = "s", [FIELD_LEAP] = "s",     [FIELD_KIND] = "s",
+    [FIELD_STATE] = "s",   [FIELD_REASON] = "s",   [FIELD_ORIGIN] = "s",
+    [FIELD_VERDICT] = "s", [FIELD_KEY_TYPE] = "s", [FIELD_AUTHENTICATION] = "s",
+    [FIELD_MODE] = "s",    [FIELD_OPTIONS] = "as", [FIELD_TESTS] = "a{sb}",
+    [FIELD_COUNTER] = "t", [FIELD_POWER] = "i",
 };
 static_assert(ELEMENTS(signatures) == FIELD_KIND_COUNT, "a signature for each kind");
 

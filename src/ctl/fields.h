@@ -32,7 +32,8 @@ typedef enum FieldKind {
     FIELD_MODE,     /* s -> uint8_t, the mode's number on the wire; 0: none */
     FIELD_OPTIONS,  /* as -> SelectOptions */
     FIELD_KEY_TYPE, /* s -> KeyType, KEY_TYPE_NONE for what is none */
-    FIELD_TESTS,    /* a{sb} -> uint16_t of TEST_* */
+    FIELD_AUTHENTICATION, /* s -> AuthenticationMode */
+    FIELD_TESTS,          /* a{sb} -> uint16_t of TEST_* */
     FIELD_KIND_COUNT,
 } FieldKind;
 

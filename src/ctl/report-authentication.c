@@ -3,6 +3,7 @@
 /* `authdata`. The columns from Last on are of NTS: nothing for symmetric keys. */
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "core/api/bus-names.h"
 #include "ctl/format.h"
@@ -16,23 +17,41 @@ static const char legend[] = "                             .- Mechanism (SK - sy
                              "                            |                |  Attempts        |    |\n"
                              "                            |                |        |         |    |\n";
 
+static const char *const marks[] = {
+    [AUTHENTICATION_NONE] = "-",
+    [AUTHENTICATION_SYMMETRIC] = "SK",
+    [AUTHENTICATION_NTS] = "NTS",
+};
+
+/* The numbers that chrony has for keys go on with IANA's for AEADs. */
+static unsigned type_of(const AuthenticationReport *a)
+{
+    return a->mode == AUTHENTICATION_NTS ? (unsigned) a->aead : (unsigned) a->info.type;
+}
+
+static uint32_t since(const AuthenticationReport *a)
+{
+    return a->since_establishment >= 0 ? (uint32_t) fmin(a->since_establishment, UINT32_MAX - 1)
+                                       : INTERVAL_NONE;
+}
+
 static void print_row(const Options *options, const SourceEntry *entry, const AuthenticationReport *a)
 {
     char name[DISPLAY_NAME_MAX];
     Cell last;
 
-    printf("%-27s %4s %5" PRIu32 " %4u %4" PRIu32 " %s %4u %4u %4u %4u\n",
-           source_display_name(options, &entry->source, name), a->key != 0 ? "SK" : "-", a->key,
-           (unsigned) a->info.type, a->info.bits, format_interval(INTERVAL_NONE, last), 0U, 0U, 0U, 0U);
+    printf("%-27s %4s %5" PRIu32 " %4u %4" PRIu32 " %s %4" PRIu32 " %4" PRIu32 " %4" PRIu32 " %4" PRIu32 "\n",
+           source_display_name(options, &entry->source, name), marks[a->mode], a->key, type_of(a),
+           a->info.bits, format_interval(since(a), last), a->attempts, a->naks, a->cookies, a->cookie_length);
 }
 
 static void print_row_csv(const Options *options, const SourceEntry *entry, const AuthenticationReport *a)
 {
     char name[DISPLAY_NAME_MAX];
 
-    printf("%s,%s,%" PRIu32 ",%u,%" PRIu32 ",%" PRIu32 ",0,0,0,0\n",
-           source_display_name(options, &entry->source, name), a->key != 0 ? "SK" : "-", a->key,
-           (unsigned) a->info.type, a->info.bits, INTERVAL_NONE);
+    printf("%s,%s,%" PRIu32 ",%u,%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 "\n",
+           source_display_name(options, &entry->source, name), marks[a->mode], a->key, type_of(a),
+           a->info.bits, since(a), a->attempts, a->naks, a->cookies, a->cookie_length);
 }
 
 static int print_rows(Client *client, const SourceList *list)

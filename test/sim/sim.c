@@ -259,6 +259,8 @@ static void carry_out(Sim *sim, const Action *action)
         sim->counters.max_error = action->status.max_error;
         break;
     case ACTION_SAVE_DRIFT:
+    case ACTION_ESTABLISH_KEYS:
+    case ACTION_KEEP_KEYS:
         sim->counters.drift_saved++;
         sim->counters.drift_ppm = action->drift.frequency_ppm;
         /* The file speaks of what the oscillator gains; the engine is told a correction. */

@@ -125,7 +125,7 @@ static void test_key_in_use(void **state)
     assert_int_equal(world.events[EVENT_KEY_MISSING] + world.events[EVENT_KEY_WEAK], 0);
     assert_true(engine_authentication_report(world.engine, (SourceId) {1}, &report));
     assert_true(report.key == 5 && report.has_key && report.info.bits == 80);
-    assert_string_equal(authentication_mode_name(&report), "symmetric");
+    assert_string_equal(authentication_mode_name(report.mode), "symmetric");
     assert_false(engine_authentication_report(world.engine, (SourceId) {2}, &report));
     engine_free(world.engine);
 }

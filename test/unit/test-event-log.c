@@ -64,6 +64,15 @@ static void test_texts(void **state)
         {{EVENT_SOURCE_NOT_ADDED, .name = NAME, .result = COMMAND_EXISTS},
          "Could not add source " NAME " : in use"},
         {{EVENT_SOURCE_CHANGED, .name = NAME}, ""},
+        {{EVENT_KEYS_ESTABLISHED, .name = NAME, .address = IPV4(1), .validity = {1, 2}},
+         "Established keys (NTS) of source 192.0.2.1 (" NAME ")"},
+        {{EVENT_KEYS_RESTORED, .name = NAME}, "Restored keys (NTS) of source " NAME},
+        {{EVENT_KEYS_FAILED, .name = NAME, .failure = NTS_TIMEOUT, .validity = {1, 2}},
+         "Could not establish keys (NTS) of source " NAME ": no answer from the key establishment port; a "
+         "firewall may block TCP there"},
+        {{EVENT_KEYS_FAILED, .name = NAME, .failure = NTS_CERT_EXPIRED, .validity = {1772323200, 1774999999}},
+         "Could not establish keys (NTS) of source " NAME ": the certificate has expired; the server needs a "
+         "new one (valid from 2026-03-01 to 2026-03-31)"},
         {{EVENT_KISS_RATE, .name = NAME, .address = IPV4(1)}, "Received KoD RATE from 192.0.2.1 (" NAME ")"},
         {{EVENT_CLOCK_WRONG, .value = -1.5}, "System clock wrong by -1.500000 seconds"},
         {{EVENT_STEPPED, .value = 86400.25}, "System clock was stepped by 86400.250000 seconds"},

@@ -5,6 +5,7 @@
 /* What core wants done in the world. One interpreter (src/actions.c; the simulator has its own) carries an
  * action out in the order given and tells the outcome by the engine_on_*() call named with it. */
 
+#include "core/api/nts.h"
 #include "core/api/report.h"
 
 /* One request and what may answer it: a socket of its own. Never used again. */
@@ -20,12 +21,14 @@ typedef enum ActionKind {
                         engine_on_send_failed() */
     ACTION_CLOSE,    /* nothing more is expected for `exchange` */
     ACTION_RESOLVE,  /* look up a name -> engine_on_resolved() */
-    ACTION_SET_FREQUENCY, /* of the kernel clock, slew included -> engine_on_frequency_set() */
-    ACTION_STEP,          /* add to the kernel clock at once -> engine_on_stepped() */
-    ACTION_SET_STATUS,    /* what the kernel tells programs: no answer */
-    ACTION_SAVE_DRIFT,    /* write the drift file: no answer */
-    ACTION_SAVE_UPDATES,  /* write how many updates there were, before anything that follows: no answer */
-    ACTION_EXIT,          /* end the daemon with `status` */
+    ACTION_SET_FREQUENCY,  /* of the kernel clock, slew included -> engine_on_frequency_set() */
+    ACTION_STEP,           /* add to the kernel clock at once -> engine_on_stepped() */
+    ACTION_SET_STATUS,     /* what the kernel tells programs: no answer */
+    ACTION_SAVE_DRIFT,     /* write the drift file: no answer */
+    ACTION_SAVE_UPDATES,   /* write how many updates there were, before anything that follows: no answer */
+    ACTION_ESTABLISH_KEYS, /* by TLS, for a source with NTS -> engine_on_keys_established() */
+    ACTION_KEEP_KEYS,      /* for the next start: no answer */
+    ACTION_EXIT,           /* end the daemon with `status` */
     ACTION_KIND_COUNT,
 } ActionKind;
 
@@ -64,6 +67,22 @@ typedef struct Action {
             double skew_ppm;
         } drift;
         uint32_t updates; /* that makestep and maxchange have counted */
+        struct {
+            SourceId source;
+            char name[SOURCE_NAME_MAX]; /* that the certificate has to be for: a host, or an address */
+            IpEndpoint server;          /* of keys */
+            uint32_t cert_set;
+            NtsAead aeads[NTS_AEADS_MAX]; /* the best first */
+            size_t aead_count;
+            NtsDates dates;
+            int64_t now_s;         /* seconds since 1970, by our clock */
+            int64_t lower_bound_s; /* it is certainly later */
+            bool anew;             /* what was kept from an earlier run is of no use */
+        } establish;
+        struct {
+            IpAddress server; /* of keys */
+            NtsKept kept;
+        } keep;
         int exit_status;
     };
 } Action;

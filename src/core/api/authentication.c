@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/macros.h"
+
 const KeyTypeInfo KEY_TYPES[] = {
     {KEY_TYPE_MD5, "MD5", 16, 0},           {KEY_TYPE_SHA1, "SHA1", 20, 0},
     {KEY_TYPE_SHA256, "SHA256", 32, 0},     {KEY_TYPE_SHA384, "SHA384", 48, 0},
@@ -31,7 +33,21 @@ const char *key_type_name(KeyType type)
     return "";
 }
 
-const char *authentication_mode_name(const AuthenticationReport *report)
+static const char *const modes[] = {
+    [AUTHENTICATION_NONE] = "none",
+    [AUTHENTICATION_SYMMETRIC] = "symmetric",
+    [AUTHENTICATION_NTS] = "nts",
+};
+
+const char *authentication_mode_name(AuthenticationMode mode)
 {
-    return report->key != 0 ? "symmetric" : "none";
+    return modes[mode];
+}
+
+AuthenticationMode authentication_mode_find(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTS(modes); i++)
+        if (strcmp(modes[i], name) == 0)
+            return (AuthenticationMode) i;
+    return AUTHENTICATION_NONE;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/api/nts.h"
+
 /* The numbers are those of chrony's monitoring protocol. */
 typedef enum KeyType {
     KEY_TYPE_NONE = 0,
@@ -49,12 +51,29 @@ typedef struct KeyInfo {
     uint8_t mac_length; /* bytes of the whole digest */
 } KeyInfo;
 
+typedef enum AuthenticationMode {
+    AUTHENTICATION_NONE = 0,
+    AUTHENTICATION_SYMMETRIC,
+    AUTHENTICATION_NTS,
+} AuthenticationMode;
+
 /* How a source is authenticated: `authdata`. */
 typedef struct AuthenticationReport {
-    uint32_t key; /* its identifier; 0: no authentication */
-    bool has_key; /* the key file has it; if not, nothing is asked */
-    KeyInfo info; /* KEY_TYPE_NONE without it */
+    AuthenticationMode mode;
+    uint32_t key; /* its identifier; with NTS: how many key establishments have succeeded */
+    bool has_key; /* the key file has it, or with NTS: there are keys and cookies; if not, nothing is asked */
+    KeyInfo info; /* of a symmetric key that is there */
+    NtsAead aead; /* of NTS, as all that follows; NTS_AEAD_NONE: no keys */
+    uint32_t aead_bits;         /* of each of the two keys */
+    double since_establishment; /* s since there were new keys; negative: never */
+    uint32_t attempts;          /* to establish keys since then */
+    uint32_t naks;              /* kisses that our cookie is no good since the last good answer */
+    uint32_t cookies;           /* that are left */
+    uint32_t cookie_length;     /* bytes; 0: there was none yet */
+    NtsFailure failure;         /* of the last attempt */
 } AuthenticationReport;
 
-/* "none" or "symmetric", as on the bus. */
-const char *authentication_mode_name(const AuthenticationReport *report);
+/* "none", "symmetric" or "nts", as on the bus. */
+const char *authentication_mode_name(AuthenticationMode mode);
+/* The other way; AUTHENTICATION_NONE for anything else. */
+AuthenticationMode authentication_mode_find(const char *name);

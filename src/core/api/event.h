@@ -6,6 +6,7 @@
  * event is emitted after the state that it tells of is in place, so that a query from the listener sees it.
  */
 
+#include "core/api/nts.h"
 #include "core/api/report.h"
 
 typedef enum EventKind {
@@ -40,6 +41,9 @@ typedef enum EventKind {
     EVENT_TIME_ENTERED,      /* by hand; value: the correction (s) */
     EVENT_INITSTEPSLEW,      /* its hosts have told the time; value: the correction (s); stepped: or slewed */
     EVENT_NO_INITSTEPSLEW,   /* they have not */
+    EVENT_KEYS_ESTABLISHED,  /* of NTS: validity */
+    EVENT_KEYS_RESTORED,     /* those of the last run go on */
+    EVENT_KEYS_FAILED, /* once for each failure in a row: failure, validity; address: of the host of keys */
     EVENT_KIND_COUNT,
 } EventKind;
 
@@ -55,6 +59,8 @@ typedef struct Event {
     double value, limit;
     uint32_t agreeing, candidates;
     uint32_t key; /* identifier; 0: none */
+    NtsFailure failure;
+    NtsValidity validity; /* of the certificates; 0 and 0: unknown */
     bool fatal, stepped;
 } Event;
 

@@ -79,6 +79,15 @@ static void explain_disagreement(const Explanation *e, const char *whose, Text *
     }
 }
 
+static void explain_no_keys(const AuthenticationReport *a, Text *text)
+{
+    if (a->failure == NTS_OK)
+        text_append(text, "It is not asked yet: its keys are being established.");
+    else
+        text_append_format(text, "It is not asked, since its keys could not be established (%s): %s.",
+                           nts_failure_name(a->failure), nts_failure_text(a->failure));
+}
+
 static void explain_missing(const Explanation *e, Text *text)
 {
     const SourceReport *source = &e->source;
@@ -87,7 +96,9 @@ static void explain_missing(const Explanation *e, Text *text)
         text_append(text, "It is offline.");
     else if (source->resolving)
         text_append(text, "Its name has no address yet.");
-    else if (e->authentication.key != 0 && !e->authentication.has_key)
+    else if (e->authentication.mode == AUTHENTICATION_NTS && !e->authentication.has_key)
+        explain_no_keys(&e->authentication, text);
+    else if (e->authentication.mode == AUTHENTICATION_SYMMETRIC && !e->authentication.has_key)
         text_append_format(text, "It is not asked: its key %u is not in the key file.",
                            e->authentication.key);
     else if (source->samples == 0)
@@ -228,6 +239,7 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
 
     append_reason(text, clock->reason);
     switch (clock->reason) {
+    case CLOCK_NO_KEYS: append_hint(text); return;
     case CLOCK_NO_RESPONSE:
     case CLOCK_STARTING:
     case CLOCK_UNRESOLVED:

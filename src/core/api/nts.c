@@ -47,6 +47,16 @@ size_t nts_aead_key_length(NtsAead aead)
     return 0;
 }
 
+const char *nts_aead_name(NtsAead aead)
+{
+    switch (aead) {
+    case NTS_AEAD_AES_SIV_CMAC_256: return "AES-SIV-CMAC-256";
+    case NTS_AEAD_AES_128_GCM_SIV: return "AES-128-GCM-SIV";
+    case NTS_AEAD_NONE: break;
+    }
+    return "";
+}
+
 const char *nts_failure_name(NtsFailure failure)
 {
     return failure < NTS_FAILURE_COUNT ? failures[failure].name : "";

@@ -17,6 +17,8 @@
 #define NTS_COOKIE_MAX 256
 /* Cookies that a client keeps, and a server hands out (RFC 8915, section 4.1.6). */
 #define NTS_COOKIES    8
+/* So many AEADs are known: the longest list without repetitions. */
+#define NTS_AEADS_MAX  2
 /* Longest name of a server, with the end. */
 #define NTS_NAME_MAX   256
 
@@ -29,6 +31,8 @@ typedef enum NtsAead {
 
 /* Length of each key of an AEAD, bytes; 0: one that we do not know. */
 size_t nts_aead_key_length(NtsAead aead);
+/* "AES-SIV-CMAC-256"; "" for NTS_AEAD_NONE. */
+const char *nts_aead_name(NtsAead aead);
 
 typedef struct NtsCookie {
     uint16_t length; /* 1..NTS_COOKIE_MAX */
@@ -101,3 +105,14 @@ typedef struct NtsEstablishment {
     char server[NTS_NAME_MAX]; /* who answers NTP: a name or an address; "": the host of the establishment */
     uint16_t port;             /* of NTP, host order; 0: the default */
 } NtsEstablishment;
+
+/* What is kept of an association while we do not run. A secret, as its keys are. */
+typedef struct NtsKept {
+    char name[NTS_NAME_MAX]; /* that the certificate was for */
+    int64_t established_s;   /* when, seconds since 1970, by the clock of that time */
+    IpEndpoint remote;       /* who answers NTP */
+    uint32_t serial;         /* number of the establishment, from 1 */
+    NtsKeys keys;
+    NtsCookie cookies[NTS_COOKIES];
+    size_t cookie_count;
+} NtsKept;

@@ -109,6 +109,7 @@ static const Wording clock_wordings[] = {
     [CLOCK_SYNCHRONIZED] = {"synchronized", "The clock is synchronised"},
     [CLOCK_STARTING] = {"starting", "No source has had time to answer yet"},
     [CLOCK_NO_SOURCES] = {"no-sources", "No sources are configured"},
+    [CLOCK_NO_KEYS] = {"no-keys", "No source's keys could be established (NTS)"},
     [CLOCK_NO_RESPONSE] = {"no-response", "No source has answered"},
     [CLOCK_ALL_OFFLINE] = {"all-offline", "Every source is offline"},
     [CLOCK_UNRESOLVED] = {"unresolved", "No source's name could be resolved"},

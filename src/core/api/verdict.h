@@ -86,6 +86,7 @@ typedef enum ClockReason {
     CLOCK_SYNCHRONIZED = 0,
     CLOCK_STARTING,      /* no source had time to answer yet */
     CLOCK_NO_SOURCES,    /* nothing is configured */
+    CLOCK_NO_KEYS,       /* no source's keys could be established (NTS) */
     CLOCK_NO_RESPONSE,   /* sources are configured; none has answered */
     CLOCK_ALL_OFFLINE,   /* every source is offline */
     CLOCK_UNRESOLVED,    /* no source's name could be resolved */

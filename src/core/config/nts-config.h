@@ -8,9 +8,6 @@
 #include "base/macros.h"
 #include "core/api/nts.h"
 
-/* So many AEADs are known: the longest list without repetitions. */
-#define NTS_AEADS_MAX 2
-
 /* One line of ntstrustedcerts. */
 typedef struct NtsTrust {
     uint32_t set; /* that it belongs to; 0 is what sources use unless they say */

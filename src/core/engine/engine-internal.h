@@ -11,6 +11,7 @@
  *   engine-prelude.c  initstepslew, before all that
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
+ *   engine-nts.c      keys and cookies of sources with Network Time Security
  *   engine-select.c   selection, and what it tells
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
@@ -53,6 +54,28 @@ typedef enum SourceOrigin {
     SOURCE_OF_PRELUDE, /* a host of initstepslew: nobody sees it in the list of sources */
 } SourceOrigin;
 
+/* What a source with Network Time Security has besides. */
+typedef struct SourceNts {
+    NtsClient *client;         /* owned; keys and cookies */
+    IpAddress host;            /* whom keys are established with; IP_UNSPEC: its name is not resolved yet */
+    char server[NTS_NAME_MAX]; /* who answers NTP, a name that has to be resolved before it can be asked; "":
+                                  remote is right */
+    MonoTime deadline;         /* keys are established then; unset: there is no need */
+    MonoTime not_before;       /* ... nor sooner than this */
+    bool asked;                /* an answer to ACTION_ESTABLISH_KEYS is due */
+    bool anew;                 /* what was kept from an earlier run has been used, or is of no use */
+    MonoTime begun;            /* the last one; unset: never */
+    MonoTime established;      /* the keys that we have; unset: never */
+    uint32_t serial;           /* how many establishments have succeeded */
+    uint32_t attempts;         /* since the last success */
+    uint32_t fruitless;        /* successes in a row without an answer that their keys prove */
+    NtsFailure failure;        /* of the last attempt */
+    NtsFailure told;           /* the last failure that was told; NTS_OK: none since the last success */
+    bool provisional;     /* the certificates are right in all but their dates: its time does not count */
+    NtsValidity validity; /* of the certificates */
+    NtsKeys other_keys;   /* to be tried when the server does not take the keys; NTS_AEAD_NONE: none */
+} SourceNts;
+
 typedef struct Source {
     SourceId id;
     char name[SOURCE_NAME_MAX]; /* unique */
@@ -74,6 +97,7 @@ typedef struct Source {
     } lookup;
 
     KeyNews key_news;
+    SourceNts *nts; /* owned; NULL: it is without */
     Client client;
     Poll poll;
     MonoTime poll_deadline;     /* next request; unset: offline or unresolved */
@@ -176,6 +200,9 @@ void engine_lookup_due(Engine *engine, Source *source);
 void engine_refresh(Engine *engine);
 void engine_pool_answered(Engine *engine, Source *source);
 void engine_replace_bad(Engine *engine);
+bool engine_has_remote(const Engine *engine, const IpEndpoint *remote); /* a source asks there */
+/* It is asked there from now on, and begins anew. */
+void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote);
 static inline bool source_is_resolved(const Source *source)
 {
     return source->remote.address.family != IP_UNSPEC;
@@ -196,6 +223,49 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
 
 /* engine-keys.c */
 bool source_has_key(Engine *engine, Source *source);
+
+/* engine-nts.c */
+int source_nts_new(const SourceConfig *config, SourceNts **ret) must_check_; /* *ret NULL: it is without */
+SourceNts *source_nts_free(SourceNts *nts);
+/* Keys come from another address from now on: those that we have are of no use. */
+void source_nts_set_host(Source *source, const IpAddress *host);
+/* It is to be asked (again): true when it can be; otherwise keys are established first. */
+bool source_nts_start(Engine *engine, Source *source);
+void source_nts_stop(Source *source);
+/* A request is due: sees to keys that are missing or old. */
+void source_nts_before_request(Engine *engine, Source *source);
+/* The keys have proven an answer. */
+void source_nts_on_proof(Source *source);
+/* A request had no answer that counts. */
+void source_nts_on_silence(Engine *engine, Source *source);
+void source_nts_due(Engine *engine, Source *source);
+void source_nts_on_resolved(Engine *engine, Source *source, const IpAddress *addresses, size_t count);
+/* Forgets keys and samples, for that reason. */
+void source_nts_revoke(Engine *engine, Source *source, NtsFailure failure);
+void source_nts_fill_action(const Engine *engine, const Source *source, Action *ret);
+void source_nts_report(const Engine *engine, const Source *source, AuthenticationReport *ret);
+bool source_nts_has_cookies(const Source *source);
+/* It is being brought up, and nothing has gone wrong yet. */
+bool source_nts_is_starting(const Source *source);
+/* Its keys cannot be established. */
+static inline bool source_nts_is_stuck(const Source *source)
+{
+    return source->nts && source->nts->failure != NTS_OK && !source_nts_has_cookies(source);
+}
+static inline MonoTime source_nts_deadline(const Source *source)
+{
+    return source->nts ? source->nts->deadline : MONO_UNSET;
+}
+static inline bool source_is_authenticated(const Source *source)
+{
+    return source->nts || source->config.key != 0;
+}
+/* The address that its name stands for. */
+static inline const IpAddress *source_host(const Source *source)
+{
+    return source->nts ? &source->nts->host : &source->remote.address;
+}
+void engine_keep_keys(Engine *engine); /* for the next start */
 
 /* engine-peer.c */
 ExchangeId source_peer_exchange(const Source *source);

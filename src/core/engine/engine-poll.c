@@ -54,6 +54,8 @@ void source_start_polling(Engine *engine, Source *source)
     source->attempts = 0;
     source->presends = 0;
     source->presending = false;
+    if (source->nts && !source_nts_start(engine, source))
+        return;
     if (source->config.iburst && !source_is_peer(source))
         poll_burst(&source->poll, IBURST_GOOD, IBURST_TOTAL);
     source_schedule(engine, source, START_DELAY);
@@ -85,6 +87,8 @@ void source_stop_polling(Engine *engine, Source *source)
     client_forget_exchange(&source->client);
     poll_burst(&source->poll, 0, 0);
     source->poll_deadline = MONO_UNSET;
+    if (source->nts)
+        source_nts_stop(source);
 }
 
 void source_drop_samples(Engine *engine, Source *source)
@@ -111,6 +115,8 @@ void source_exchange_due(Engine *engine, Source *source)
     bool waiting = client_is_waiting(&source->client);
 
     finish_exchange(engine, source);
+    if (waiting && source->nts)
+        source_nts_on_silence(engine, source);
     if (!waiting || source->presending)
         return;
     miss(engine, source);
@@ -187,7 +193,7 @@ static void push_request(Engine *engine, const Source *source, ExchangeId exchan
     memcpy(action->send.request, bytes, length);
 }
 
-/* False: it cannot be asked, for want of its key. */
+/* False: it cannot be asked, for want of its key, or of a cookie. */
 static bool send_request(Engine *engine, Source *source)
 {
     bool peer = source_is_peer(source);
@@ -198,10 +204,16 @@ static bool send_request(Engine *engine, Source *source)
         .authenticator = &engine->setup.authenticator,
         .exchange = exchange,
         .poll = source->poll.poll,
+        .aead = &engine->setup.aead,
     };
     uint8_t bytes[CLIENT_REQUEST_MAX];
 
     engine->setup.random(engine->setup.random_userdata, &request.secret, sizeof(request.secret));
+    if (source->nts) {
+        source_nts_before_request(engine, source);
+        request.nts = source->nts->client;
+        engine->setup.random(engine->setup.random_userdata, request.nts_random, sizeof(request.nts_random));
+    }
     if (peer) {
         own = engine_tell_peer(engine);
         request.own = &own;
@@ -292,6 +304,8 @@ static ClientContext context_of(const Engine *engine, const Source *source)
         .config = &source->config,
         .stats = source->stats,
         .authenticator = &engine->setup.authenticator,
+        .nts = source->nts ? source->nts->client : NULL,
+        .aead = &engine->setup.aead,
         .remote = source->remote,
         .precision = engine->setup.precision,
         .frequency = engine->clock.model_frequency,
@@ -360,6 +374,8 @@ void source_on_packet(Engine *engine, Source *source, const Incoming *packet)
     client_on_packet(&source->client, &context, &input, &result);
     if (result.tested)
         engine_log_measurement(engine, source, &result);
+    if (source->nts && (result.tests & TEST_5))
+        source_nts_on_proof(source);
     if (!result.finished)
         return;
     if (result.verdict == PACKET_GOOD && engine_is_near_leap(engine, result.sample.truth)) {

@@ -28,6 +28,7 @@ typedef struct QueuedAction {
         typeof(((Action *) NULL)->frequency) frequency;
         typeof(((Action *) NULL)->step) step;
         typeof(((Action *) NULL)->status) status;
+        SourceId keys; /* to establish, or to keep */
         typeof(((Action *) NULL)->drift) drift;
         uint32_t updates;
         int exit_status;

@@ -162,7 +162,7 @@ bool engine_selection_report(const Engine *engine, SourceId id, Now now, Selecti
     *ret = (SelectionReport) {
         .id = source->id,
         .state = source->outcome.state,
-        .authenticated = source->config.key != 0,
+        .authenticated = source_is_authenticated(source),
         .configured = source->config.select,
         .effective = source->select,
         .since_sample = mono_is_set(source->last_good) ? mono_diff(now.mono, source->last_good) : -1,
@@ -196,8 +196,14 @@ bool engine_authentication_report(const Engine *engine, SourceId id, Authenticat
 
     if (!source)
         return false;
-    *ret = (AuthenticationReport) {.key = source->config.key};
-    ret->has_key = authenticator_find(&engine->setup.authenticator, ret->key, &ret->info);
+    *ret = (AuthenticationReport) {.since_establishment = -1};
+    if (source->nts)
+        source_nts_report(engine, source, ret);
+    else if (source->config.key != 0) {
+        ret->mode = AUTHENTICATION_SYMMETRIC;
+        ret->key = source->config.key;
+        ret->has_key = authenticator_find(&engine->setup.authenticator, ret->key, &ret->info);
+    }
     return true;
 }
 

@@ -31,7 +31,7 @@ uint32_t source_samples_needed(const Source *source)
 static bool counts_for_authentication(const Engine *engine, const Source *source, bool authenticated)
 {
     return engine_asks(engine, source) && !source->config.select.noselect &&
-           (source->config.key != 0) == authenticated;
+           source_is_authenticated(source) == authenticated;
 }
 
 static bool any_counts(const Engine *engine, bool authenticated)
@@ -53,7 +53,7 @@ static void derive_options(Engine *engine)
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         source->select = source->config.select;
-        if (only && source->config.key == 0)
+        if (only && !source_is_authenticated(source))
             source->select.noselect = true;
         if (confirm && counts_for_authentication(engine, source, true))
             source->select.trust = source->select.require = true;
@@ -66,6 +66,8 @@ static bool may_still_start(const Source *source)
 {
     uint32_t filter = (uint32_t) MAX(source->config.filter, 1);
 
+    if (source->nts && source_nts_is_stuck(source))
+        return false;
     return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
            source->attempts < START_ATTEMPTS * filter &&
            source_stats_count(source->stats) < source_samples_needed(source);
@@ -77,6 +79,9 @@ static bool is_waited_for(const Engine *engine, const Source *source)
 {
     if (engine->reference.synchronized || !may_still_start(source))
         return false;
+    if (source->nts && source_nts_is_starting(source))
+        return !mono_is_set(source->nts->begun) ||
+               mono_diff(engine->now.mono, source->nts->begun) < START_PATIENCE;
     if (source->attempts == 0)
         return true;
     double since = mono_diff(engine->now.mono, source->last_request);
@@ -177,13 +182,14 @@ static void note_outcomes(Engine *engine)
 /* Why nothing is selected, from the sources' side where selection cannot know it. */
 static ClockReason reason_of_failure(const Engine *engine)
 {
-    size_t resolved = 0, online = 0, answered = 0, starting = 0;
+    size_t resolved = 0, online = 0, answered = 0, starting = 0, stuck = 0;
 
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         resolved += source_is_resolved(source);
         online += source->online;
         answered += source->client.report.valid;
+        stuck += source->online && source_nts_is_stuck(source);
         starting += may_still_start(source) || (source->online && source->lookup.asked);
     }
     if (engine->source_count == 0)
@@ -196,6 +202,8 @@ static ClockReason reason_of_failure(const Engine *engine)
         return CLOCK_DISRUPTED;
     if (answered == 0 && starting > 0)
         return CLOCK_STARTING;
+    if (answered == 0 && stuck == online)
+        return CLOCK_NO_KEYS;
     if (resolved == 0)
         return CLOCK_UNRESOLVED;
     if (answered == 0)
@@ -234,7 +242,7 @@ static bool once_is_hopeless(const Engine *engine)
         const Source *source = engine->sources[i];
         uint32_t missing = source_samples_needed(source) -
                            MIN(source_stats_count(source->stats), source_samples_needed(source));
-        if (!source->online)
+        if (!source->online || (source->nts && source_nts_is_stuck(source)))
             continue;
         if (!source_is_resolved(source) && source->lookup.failures == 0)
             return false;

@@ -79,6 +79,7 @@ static Source *source_free(Source *source)
 {
     if (!source)
         return NULL;
+    source_nts_free(source->nts);
     source_stats_free(source->stats);
     sample_filter_free(source->filter);
     free(source);
@@ -100,14 +101,28 @@ static bool name_in_use(const Engine *engine, const char *name, SourceOrigin ori
     return false;
 }
 
+/* Somebody asks there, or establishes keys there for a server elsewhere. */
 static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port, SourceOrigin origin)
 {
+    const IpEndpoint wanted = {.address = *address, .port = port};
+
     for (size_t i = 0; i < engine->source_count; i++) {
-        const IpEndpoint *remote = &engine->sources[i]->remote;
-        if (is_beside(engine->sources[i], origin) && remote->port == port &&
-            ip_address_equal(&remote->address, address))
+        const Source *source = engine->sources[i];
+        if (!is_beside(source, origin))
+            continue;
+        if (ip_endpoint_equal(&source->remote, &wanted) ||
+            (source->nts && ip_address_equal(&source->nts->host, address)))
             return true;
     }
+    return false;
+}
+
+bool engine_has_remote(const Engine *engine, const IpEndpoint *remote)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        if (is_beside(engine->sources[i], SOURCE_OF_CONFIGURATION) &&
+            ip_endpoint_equal(&engine->sources[i]->remote, remote))
+            return true;
     return false;
 }
 
@@ -126,7 +141,7 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
     if (!source)
         return -ENOMEM;
     int r = source_stats_new(&stats, &source->stats);
-    if (r < 0)
+    if (r < 0 || (r = source_nts_new(line, &source->nts)) < 0)
         return r;
     if (line->filter > 1) {
         r = sample_filter_new((size_t) line->filter, &source->filter);
@@ -156,15 +171,26 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
     return 0;
 }
 
-static void set_address(Engine *engine, Source *source, const IpAddress *address)
+void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
 {
-    source->remote.address = *address;
+    source->remote = *remote;
     client_reset(&source->client);
     source_drop_samples(engine, source);
     source->poll = poll_start(&source->config);
     source->memory = (SelectMemory) {0};
     source->bad_updates = 0;
     source->last_good = MONO_UNSET;
+}
+
+/* Its name stands for this address now. */
+static void set_address(Engine *engine, Source *source, const IpAddress *address)
+{
+    IpEndpoint remote = {.address = *address, .port = source->config.port};
+
+    source_stop_polling(engine, source);
+    source_set_remote(engine, source, &remote);
+    if (source->nts)
+        source_nts_set_host(source, address);
     if (source->online)
         source_start_polling(engine, source);
 }
@@ -435,7 +461,7 @@ static void reassign(Engine *engine, Source *source, const IpAddress *addresses,
 {
     size_t first = (size_t) (engine_noise(engine) * (double) count);
 
-    if ((source->lookup.replacing || !has_address(addresses, count, &source->remote.address)) &&
+    if ((source->lookup.replacing || !has_address(addresses, count, source_host(source))) &&
         !assign_address(engine, source, addresses, count, first, true))
         (void) assign_address(engine, source, addresses, count, first, false);
     source->lookup.replacing = false;
@@ -448,7 +474,9 @@ void engine_on_resolved(Engine *engine, SourceId id, const IpAddress *addresses,
     if (!source || !source->lookup.asked || engine->ended)
         return;
     source->lookup.asked = false;
-    if (count == 0)
+    if (source->nts && source->nts->server[0] != '\0')
+        source_nts_on_resolved(engine, source, addresses, count);
+    else if (count == 0)
         fail_lookup(engine, source);
     else if (source_is_resolved(source))
         reassign(engine, source, addresses, count);
@@ -501,7 +529,8 @@ static bool wants_replacement(const Source *source)
     return !source->literal && source_is_resolved(source) && !source->lookup.asked &&
            !mono_is_set(source->lookup.deadline) && source->online &&
            source->key_news != KEY_NEWS_MISSING && /* that would be as silent at another address */
-           (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED);
+           (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED ||
+            (source_nts_is_stuck(source) && source->nts->attempts >= BAD_UPDATES));
 }
 
 void engine_replace_bad(Engine *engine)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "core/engine/engine-internal.h"
 
 /* Timestamps of packets further from the present than this are not believed. */
@@ -160,6 +161,8 @@ void engine_on_timer(Engine *engine, Now now)
             engine_lookup_due(engine, source);
         if (is_due(engine, source->exchange_deadline))
             source_exchange_due(engine, source);
+        if (is_due(engine, source_nts_deadline(source)))
+            source_nts_due(engine, source);
         if (is_due(engine, source->poll_deadline))
             source_poll_due(engine, source);
     }
@@ -236,11 +239,39 @@ static void fill_in_request(const QueuedAction *queued, Action *ret)
     memcpy(ret->send.bytes, queued->send.request, queued->send.length);
 }
 
+/* A name that a key establishment has brought is a full one, whatever the resolver likes to append. */
 static void fill_in_lookup(const Source *source, Action *ret)
 {
+    Text name = TEXT(ret->resolve.name);
+
     ret->resolve.source = source->id;
     ret->resolve.family = source->config.family;
-    memcpy(ret->resolve.name, source->config.name, sizeof(ret->resolve.name));
+    if (source->nts && source->nts->server[0] != '\0') {
+        text_append(&name, source->nts->server);
+        text_append(&name, name.length > 0 && name.data[name.length - 1] == '.' ? "" : ".");
+    } else {
+        text_append(&name, source->config.name);
+    }
+}
+
+/* Whom the action is about; a source that is gone meanwhile wants nothing any more. */
+static SourceId source_of(const QueuedAction *queued)
+{
+    switch (queued->kind) {
+    case ACTION_RESOLVE: return queued->resolve;
+    case ACTION_ESTABLISH_KEYS:
+    case ACTION_KEEP_KEYS: return queued->keys;
+    case ACTION_SEND:
+    case ACTION_CLOSE:
+    case ACTION_SET_FREQUENCY:
+    case ACTION_STEP:
+    case ACTION_SET_STATUS:
+    case ACTION_SAVE_DRIFT:
+    case ACTION_SAVE_UPDATES:
+    case ACTION_EXIT:
+    case ACTION_KIND_COUNT: break;
+    }
+    return (SourceId) {0};
 }
 
 bool engine_next_action(Engine *engine, Action *ret)
@@ -251,8 +282,8 @@ bool engine_next_action(Engine *engine, Action *ret)
     do {
         if (!action_queue_pop(&engine->actions, &queued))
             return false;
-        source = queued.kind == ACTION_RESOLVE ? engine_find(engine, queued.resolve) : NULL;
-    } while (queued.kind == ACTION_RESOLVE && !source); /* it is gone meanwhile */
+        source = engine_find(engine, source_of(&queued));
+    } while (source_of(&queued).value != 0 && !source);
 
     ret->kind = queued.kind;
     switch (queued.kind) {
@@ -264,6 +295,8 @@ bool engine_next_action(Engine *engine, Action *ret)
     case ACTION_SET_STATUS: ret->status = queued.status; break;
     case ACTION_SAVE_DRIFT: ret->drift = queued.drift; break;
     case ACTION_SAVE_UPDATES: ret->updates = queued.updates; break;
+    case ACTION_ESTABLISH_KEYS:
+    case ACTION_KEEP_KEYS: source_nts_fill_action(engine, source, ret); break;
     case ACTION_EXIT: ret->exit_status = queued.exit_status; break;
     case ACTION_KIND_COUNT: break;
     }
@@ -291,6 +324,7 @@ MonoTime engine_deadline(const Engine *engine)
         deadline = mono_earliest(deadline, source->poll_deadline);
         deadline = mono_earliest(deadline, source->exchange_deadline);
         deadline = mono_earliest(deadline, source->lookup.deadline);
+        deadline = mono_earliest(deadline, source_nts_deadline(source));
     }
     return deadline;
 }
@@ -299,6 +333,7 @@ void engine_stop(Engine *engine, Now now)
 {
     engine_enter(engine, now);
     engine->ended = true;
+    engine_keep_keys(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         source_stop_polling(engine, engine->sources[i]);
     if (mono_is_set(engine->slew_deadline))

@@ -15,6 +15,7 @@
 #include "core/api/local-config.h"
 #include "core/api/log-record.h"
 #include "core/config/config.h"
+#include "core/ntp/aead.h"
 #include "core/ntp/authenticator.h"
 #include "core/ntp/server.h"
 
@@ -39,6 +40,8 @@ typedef struct EngineSetup {
      * simulator a seeded generator. */
     void (*random)(void *userdata, void *buffer, size_t size);
     void *random_userdata;
+    Aead aead;                   /* ciphers of NTS; without functions: none */
+    int64_t lower_bound_s;       /* it is certainly later, seconds since 1970 */
     Authenticator authenticator; /* who has the keys; without functions: nobody */
     bool restarted;              /* -R: no stepping by makestep's positive limit */
     uint32_t updates;            /* ACTION_SAVE_UPDATES of a daemon that crashed: they count on; 0: none */
@@ -86,6 +89,13 @@ void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now n
 
 /* Answer to ACTION_RESOLVE; count 0: not found (yet). */
 void engine_on_resolved(Engine *engine, SourceId source, const IpAddress *addresses, size_t count, Now now);
+
+/* Answer to ACTION_ESTABLISH_KEYS. */
+void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
+                                Now now);
+/* Another answer: what was kept from an earlier run. False: it is of no use any more, and the answer is still
+ * due. */
+bool engine_on_keys_kept(Engine *engine, SourceId source, const NtsKept *kept, Now now) must_check_;
 
 /* ACTION_SET_FREQUENCY took effect at that instant with that frequency (the kernel rounds); ok false:
  * refused, and nothing changed. Called from inside the interpreter, before further actions are taken out. */
