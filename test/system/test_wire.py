@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness import Daemon, run, soon
+from harness import Chronyd, Daemon, soon
 from harness.network import CLIENT, CLIENT6, give_addresses
 
 ASKER, ASKER6 = "192.0.2.20", "2001:db8::20"
@@ -80,7 +80,7 @@ def network_with_askers(empty_network):
     return empty_network
 
 
-@pytest.fixture(scope="module", name="server", params=[0, 2], ids=["event loop", "threads"])
+@pytest.fixture(name="server", params=[0, 2], ids=["event loop", "threads"])
 def time_server(request, bus, network):
     """Our daemon as a server; root, for the port."""
     del network
@@ -111,3 +111,65 @@ def test_interleaved_transmit_timestamps(server, bus, network, source, address):
         assert at - 2 <= claimed < left[answer["receive"]]
     soon(lambda: stamps() == (before[0] + 2, before[1] + count - 2), what="all timestamps are counted")
     assert server.process.alive()
+
+
+# Sends one packet and prints the answer.
+ASK = """
+import socket, sys
+source, server, packet = sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3])
+s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((source, 0))
+s.connect((server, 123))
+s.settimeout(5)
+s.send(packet)
+print(s.recv(2048).hex())
+"""
+FIELD = "f323001cf5bedd9a"
+
+
+@pytest.mark.parametrize("source,address", [(ASKER, CLIENT), (ASKER6, CLIENT6)], ids=["IPv4", "IPv6"])
+def test_extension_field(server, network, source, address):
+    """It is answered in a packet as long as the request; two fields get one answer."""
+    request = "23" + 39 * "00" + "0123456789abcdef"
+    lengths = {}
+    for count in range(3):
+        answer = network.inside("python3", "-c", ASK, source, address, request + count * (FIELD + 20 * "00")).stdout.strip()
+        lengths[count] = len(answer) // 2
+        assert count == 0 or answer[96:112] == FIELD
+    assert lengths == {0: 48, 1: 76, 2: 76}
+    assert server.process.alive()
+
+
+@pytest.fixture(name="chain")
+def chain_of_two(bus, network):
+    """Our daemon as a server that follows a chronyd: it has a root delay of its own."""
+    primary = network.servers[0] if network.servers else network.server()
+    daemon = Daemon(f"server {primary.address} iburst minpoll 0 maxpoll 0", "allow", bus=bus, user=None)
+    daemon.synchronized()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.mark.parametrize("option", ["", " extfield F323"], ids=["without", "with"])
+def test_chronyd_takes_the_field(chain, option):
+    """The header has the root delay in steps of 15 us, the extension field in much finer ones: chronyd shows them."""
+    follower = Chronyd("finer" if option else "coarser", f"server {CLIENT} iburst minpoll 0 maxpoll 0{option}", "port 0")
+
+    def steps():
+        """Of the header."""
+        row = next(row for row in follower.rows("ntpdata") if row[0] == CLIENT)
+        return float(row[13]) * 65536
+
+    def is_coarse():
+        # chronyc prints microseconds, which are 0.066 of a step
+        return abs(steps() - round(steps())) < 0.04
+
+    try:
+        soon(lambda: follower.source(CLIENT)["selected"] and steps() > 0, what="selection")
+        assert set(follower.source(CLIENT)["tests"]) == {"1"}
+        if option:
+            soon(lambda: not is_coarse(), what="a fine root delay")
+        assert is_coarse() != bool(option)
+        assert chain.process.alive()
+    finally:
+        follower.stop()

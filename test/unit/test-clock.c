@@ -72,6 +72,32 @@ static void test_model(void **state)
     assert_true(llabs(clock_remaining_ns(&clock, raw_at(101.001)) - 500000000) < 20000);
 }
 
+/* What the model was set by, without what it was steered; a step makes that mean nothing. */
+static void test_corrected(void **state)
+{
+    Clock clock = clock_start(at(0), 0);
+    uint32_t epoch = clock.epoch;
+
+    (void) state;
+    clock_set_model(&clock, (LocalTime) {START}, (CookedTime) {START + 2000000}, 10e-6);
+    assert_int_equal(clock.corrected, 2000000);
+    /* Only the frequency changes; what it gained until then is no correction. */
+    LocalTime later = {START + 100 * NSEC_PER_SEC};
+    clock_set_model(&clock, later, clock_to_cooked(&clock, later), -10e-6);
+    assert_int_equal(clock.corrected, 2000000);
+    clock_set_model(&clock, later, (CookedTime) {clock_to_cooked(&clock, later).ns - 5000000}, -10e-6);
+    assert_int_equal(clock.corrected, -3000000);
+    clock_on_frequency(&clock, raw_at(200), 50e-6);
+    assert_int_equal(clock.corrected, -3000000);
+    assert_int_equal(clock.epoch, epoch);
+    clock_on_step(&clock, raw_at(300), NSEC_PER_SEC);
+    assert_true(clock.epoch != epoch && clock.corrected == 0);
+    epoch = clock.epoch;
+    clock_set_model(&clock, later, (CookedTime) {later.ns + NSEC_PER_SEC}, 0);
+    clock_begin_epoch(&clock);
+    assert_true(clock.epoch != epoch && clock.corrected == 0);
+}
+
 static void test_jumps(void **state)
 {
     static const struct {
@@ -124,7 +150,8 @@ static void test_torn_readings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces), cmocka_unit_test(test_many_pieces),   cmocka_unit_test(test_model),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_many_pieces),
+        cmocka_unit_test(test_model),  cmocka_unit_test(test_corrected),
         cmocka_unit_test(test_jumps),  cmocka_unit_test(test_torn_readings),
     };
 

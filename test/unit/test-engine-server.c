@@ -4,6 +4,7 @@
  * by. One source, a clock that is slewed, nothing random. */
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/engine/engine.h"
@@ -173,6 +174,27 @@ static void test_slewing(void **state)
     }
 }
 
+/* The clock that is only steered goes on through a correction, and is another one after a step. */
+static void test_corrected(void **state)
+{
+    cleanup_(world_free) World world = world_new("192.0.2.1", 0.02, NULL);
+    ServerSnapshot before, after;
+
+    (void) state;
+    engine_server_snapshot(world.engine, now_of(&world), &before);
+    run(&world, 5);
+    Now now = now_of(&world);
+    engine_server_snapshot(world.engine, now, &after);
+    assert_int_equal(after.epoch, before.epoch);
+    assert_int_equal(before.corrected, 0);
+    assert_true(llabs(after.corrected - NSEC_PER_SEC / 50) < NSEC_PER_SEC / 1000);
+
+    /* Somebody steps the clock by a minute. */
+    now.raw.ns += 60 * NSEC_PER_SEC;
+    engine_server_snapshot(world.engine, now, &after);
+    assert_true(after.epoch != before.epoch && after.epoch <= UINT32_MAX);
+}
+
 static void test_local(void **state)
 {
     const LocalConfig local = {.enabled = true, .stratum = 8, .distance = 1, .wait_unsynced = 60};
@@ -252,8 +274,9 @@ static void test_step(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_source),  cmocka_unit_test(test_slewing),
-        cmocka_unit_test(test_local),   cmocka_unit_test(test_command), cmocka_unit_test(test_step),
+        cmocka_unit_test(test_nothing),   cmocka_unit_test(test_source), cmocka_unit_test(test_slewing),
+        cmocka_unit_test(test_corrected), cmocka_unit_test(test_local),  cmocka_unit_test(test_command),
+        cmocka_unit_test(test_step),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

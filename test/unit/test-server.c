@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* Requests and answers: what is answered at all, and what is in an answer. */
 
+#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -466,6 +467,74 @@ static void test_keys(void **state)
     assert_int_equal(report.authenticated, good);
 }
 
+static size_t append_mono_root(Request *request)
+{
+    mono_root_write(&(MonoRoot) {0}, request->bytes + request->length);
+    return request->length += MONO_ROOT_SIZE;
+}
+
+/* Threat 23: who sends the extension field gets it back, signed or not, with finer numbers than the header's
+ * and in an answer as long as the request. */
+static void test_mono_root(void **state)
+{
+    cleanup_(world_free) World world = world_new(&(RateLimitConfig) {0}, 524288);
+    ServerSnapshot snapshot = synchronized_to_gps;
+    NtpPacket answer;
+    MonoRoot field;
+    uint32_t key;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    snapshot.corrected = -3 * NSEC_PER_SEC / 2;
+    snapshot.epoch = 0xfedcba98;
+    snapshot.root_delay = 0.0000123;
+    server_batch_start(&snapshot, (RawTime) {NOW}, INT8_MIN, &world.batch);
+    Request requests[2] = {request_of(4, 3, 6), request_of(4, 3, 6)};
+    (void) append_mono_root(&requests[0]);
+    requests[1].length = authenticator_append(&keys, 5, 4, requests[1].bytes, append_mono_root(&requests[1]),
+                                              sizeof(requests[1].bytes));
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&world, &requests[i], 1, 0), SERVER_ANSWERED);
+        assert_int_equal(world.length, requests[i].length);
+        assert_true(ntp_packet_parse(world.answer, world.length, &answer));
+        assert_int_equal(authenticator_check(&keys, world.answer, world.length, &answer, &key),
+                         i == 0 ? MAC_ABSENT : MAC_GOOD);
+        assert_true(mono_root_find(&answer, &field));
+        assert_int_equal(field.epoch, 0xfedcba98);
+        assert_true(fabs(field.root_delay - 0.0000123) < 0x1p-27 && field.root_delay < answer.root_delay);
+        assert_true(fabs(field.root_dispersion - 0.5) < 0x1p-27);
+        assert_true(field.receive.value == answer.receive.value + (UINT64_C(3) << 31));
+    }
+}
+
+/* A field that is something else is as if it was not there, and a kiss has nothing to say in it. */
+static void test_no_mono_root(void **state)
+{
+    const RateLimitConfig limit = {.enabled = true, .interval = 6, .burst = 4, .leak = 4, .kod = 1};
+    cleanup_(world_free) World world = world_new(&limit, 524288);
+    Request other = request_of(4, 3, 6), twice = request_of(4, 3, 6);
+    ServerVerdict verdict = SERVER_ANSWERED;
+
+    (void) state;
+    server_shard_set_access(world.shard, world.access);
+    (void) append_mono_root(&other);
+    other.bytes[NTP_HEADER_SIZE + 7] ^= 1;
+    assert_int_equal(ask(&world, &other, 1, 0), SERVER_ANSWERED);
+    assert_int_equal(world.length, SERVER_ANSWER_SIZE);
+    (void) append_mono_root(&twice);
+    (void) append_mono_root(&twice);
+    assert_int_equal(ask(&world, &twice, 2, 0), SERVER_ANSWERED);
+    assert_int_equal(world.length, SERVER_ANSWER_SIZE + MONO_ROOT_SIZE);
+    Request old = twice;
+    old.bytes[0] = 3 << 3 | 3; /* in version 3 what stands there is a MAC */
+    assert_int_equal(ask(&world, &old, 3, 0), SERVER_UNAUTHENTICATED);
+    for (size_t i = 0; i < 100 && verdict != SERVER_KISSED; i++)
+        verdict = ask(&world, &twice, 4, 0);
+    assert_int_equal(verdict, SERVER_KISSED);
+    assert_int_equal(world.length, SERVER_ANSWER_SIZE);
+}
+
 /* What Samba signs is decided about like everything else, and waits without a MAC. */
 static void test_ms_sntp(void **state)
 {
@@ -773,6 +842,8 @@ int main(void)
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_access),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_mono_root),
+        cmocka_unit_test(test_no_mono_root),
         cmocka_unit_test(test_ms_sntp),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_innocent_client),

@@ -90,6 +90,7 @@ static NtpPacket send_packet(World *world, size_t i)
         .clock = &side->clock,
         .now = local_of(side, world->now_ns),
         .fuzz_mask = 0xff,
+        .mono_root = {.root_delay = 0.25, .root_dispersion = 0.125, .epoch = 77},
     };
     ClientRequest request = {
         .config = &side->config,
@@ -102,7 +103,7 @@ static NtpPacket send_packet(World *world, size_t i)
 
     client_give_up(&side->client);
     side->length = client_request(&side->client, &request, side->bytes);
-    assert_int_equal(side->length, NTP_HEADER_SIZE);
+    assert_int_equal(side->length, NTP_HEADER_SIZE + (side->config.mono_root ? MONO_ROOT_SIZE : 0));
     assert_true(client_on_sent(&side->client, request.exchange, local_of(side, world->now_ns + QUEUE_NS),
                                TIMESTAMP_KERNEL, (IpAddress) {0}));
     assert_true(ntp_packet_parse(side->bytes, side->length, &packet));
@@ -292,13 +293,36 @@ static void test_forgeries(void **state)
     teardown(&world);
 }
 
+/* A peer measures by what we say in the extension field, as if we had answered. */
+static void test_mono_root(void **state)
+{
+    World world;
+    MonoRoot field;
+
+    (void) state;
+    setup(&world, false);
+    world.sides[0].config.mono_root = true;
+    NtpPacket packet = send_packet(&world, 0);
+    assert_true(mono_root_find(&packet, &field));
+    assert_true(field.root_delay == 0.25 && field.root_dispersion == 0.125 && field.epoch == 77);
+    assert_true(field.receive.value == 0 && packet.receive.value == 0);
+    (void) send_packet(&world, 1);
+    (void) receive_bytes(&world, 0, world.sides[1].bytes, world.now_ns + DELAY_NS);
+    world.sides[0].clock.corrected = -2 * NSEC_PER_SEC;
+    packet = send_packet(&world, 0);
+    assert_true(mono_root_find(&packet, &field));
+    assert_true(packet.receive.value != 0);
+    assert_true(field.receive.value == packet.receive.value + (UINT64_C(2) << 32));
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_basic),           cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_one_interleaves), cmocka_unit_test(test_loss),
         cmocka_unit_test(test_out_of_step),     cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_forgeries),
+        cmocka_unit_test(test_forgeries),       cmocka_unit_test(test_mono_root),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,12 @@ void clock_on_frequency(Clock *clock, RawTime when, double frequency)
                       });
 }
 
+void clock_begin_epoch(Clock *clock)
+{
+    clock->corrected = 0;
+    clock->epoch++;
+}
+
 void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns)
 {
     RawTime before = {after.ns - offset_ns};
@@ -97,6 +103,7 @@ void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns)
                           .local = piece_to_local(&clock->pieces[0], before),
                           .frequency = clock->pieces[0].frequency,
                       });
+    clock_begin_epoch(clock);
     clock->stepped = after;
     clock->realtime_offset += offset_ns;
     clock->suspected_offset = TIME_UNSET;
@@ -104,6 +111,7 @@ void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns)
 
 void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double frequency)
 {
+    clock->corrected += cooked.ns - clock_to_cooked(clock, local).ns;
     clock->model_local = local;
     clock->model_cooked = cooked;
     clock->model_frequency = frequency;

@@ -30,6 +30,8 @@ typedef struct Clock {
     LocalTime model_local; /* where the model was fixed last */
     CookedTime model_cooked;
     double model_frequency;   /* cooked gains that much on local */
+    int64_t corrected;        /* ns by which it was set, not steered, since the epoch began */
+    uint32_t epoch;           /* counts how often that has begun anew */
     RawTime stepped;          /* the kernel clock just after the last step of anybody; unset: none */
     int64_t realtime_offset;  /* ns, raw - mono: changes by steps only */
     int64_t suspected_offset; /* ns, another value seen once; TIME_UNSET: none */
@@ -52,6 +54,10 @@ void clock_on_frequency(Clock *clock, RawTime when, double frequency);
 
 /* offset_ns was added to the kernel clock, which shows `after` now. */
 void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns);
+
+/* True time itself has made a step (a leap second), or nobody knows what it did: what was corrected before
+ * says nothing about what follows. A step of the kernel clock does the same. */
+void clock_begin_epoch(Clock *clock);
 
 /* True time is `cooked` at `local` and goes on with that frequency. */
 void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double frequency);

@@ -33,6 +33,7 @@ static void move_model(Engine *engine, int64_t ns)
     CookedTime cooked = clock_to_cooked(&engine->clock, at);
 
     clock_set_model(&engine->clock, at, (CookedTime) {cooked.ns + ns}, engine->clock.model_frequency);
+    clock_begin_epoch(&engine->clock);
     engine->reference.last.cooked.ns += ns;
     for (size_t i = 0; i < engine->manual.count; i++)
         engine->manual.entries[i].truth.ns += ns;

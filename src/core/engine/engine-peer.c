@@ -37,6 +37,9 @@ SymmetricOwn engine_tell_peer(const Engine *engine)
         .clock = &engine->clock,
         .now = clock_to_local(&engine->clock, engine->now.raw),
         .fuzz_mask = server_fuzz_mask(snapshot.precision),
+        .mono_root = {.root_delay = snapshot.root_delay,
+                      .root_dispersion = snapshot.root_dispersion,
+                      .epoch = (uint32_t) snapshot.epoch},
     };
 }
 

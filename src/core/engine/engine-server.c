@@ -25,13 +25,19 @@ bool engine_is_local(const Engine *engine, Now now)
            local_reference_is_active(&engine->local, &engine->reference, now_local(engine, now));
 }
 
+/* Unpredictable, but the same for the same word. */
+static uint64_t mixed(const Engine *engine, uint64_t word)
+{
+    uint64_t z = (engine->setup.entropy ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
+
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 /* The same for the same instant, so that asking often tells nothing more. */
 static int64_t fuzz_of(const Engine *engine, int64_t instant)
 {
-    uint64_t z = (engine->setup.entropy ^ (uint64_t) instant) * UINT64_C(0xbf58476d1ce4e5b9);
-
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (int64_t) ((z ^ z >> 31) % (uint64_t) REFERENCE_FUZZ_NS);
+    return (int64_t) (mixed(engine, (uint64_t) instant) % (uint64_t) REFERENCE_FUZZ_NS);
 }
 
 static uint64_t reference_time(const Engine *engine, CookedTime time)
@@ -83,6 +89,8 @@ void engine_tell(const Engine *engine, Now now, ServerSnapshot *ret)
         .stratum = 16,
         .leap = LEAP_UNSYNCHRONIZED,
         .precision = (int64_t) lround(log2(engine->setup.precision)),
+        .corrected = engine->clock.corrected,
+        .epoch = mixed(engine, engine->clock.epoch) >> 32,
     };
     if (engine_is_local(engine, now)) {
         ret->root_delay = ret->root_dispersion = 0;

@@ -68,16 +68,29 @@ static NtpPacket peer_packet(Client *client, const ClientRequest *request, uint8
     return packet;
 }
 
+/* A peer tells, who only asks does not. */
+static MonoRoot own_mono_root(const ClientRequest *request, const NtpPacket *packet)
+{
+    MonoRoot field = {0};
+
+    if (request->own) {
+        field = request->own->mono_root;
+        field.receive = mono_root_time(packet->receive, request->own->clock->corrected);
+    }
+    return field;
+}
+
 /* Writes what stands behind the header of a request. Returns the length of it all, 0: there is no such key,
  * or no cookie. */
-static size_t append_tail(const ClientRequest *request, uint8_t version,
+static size_t append_tail(const ClientRequest *request, const NtpPacket *packet,
                           uint8_t ret[static CLIENT_REQUEST_MAX])
 {
     uint32_t key = request->config->key;
     size_t length = NTP_HEADER_SIZE;
 
     if (request->config->mono_root) {
-        mono_root_write(&(MonoRoot) {0}, ret + length);
+        MonoRoot field = own_mono_root(request, packet);
+        mono_root_write(&field, ret + length);
         length += MONO_ROOT_SIZE;
     }
     if (request->nts)
@@ -85,7 +98,8 @@ static size_t append_tail(const ClientRequest *request, uint8_t version,
                                  CLIENT_REQUEST_MAX);
     if (key == 0)
         return length;
-    return authenticator_append(request->authenticator, key, version, ret, length, CLIENT_REQUEST_MAX);
+    return authenticator_append(request->authenticator, key, packet->version, ret, length,
+                                CLIENT_REQUEST_MAX);
 }
 
 size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[static CLIENT_REQUEST_MAX])
@@ -100,7 +114,7 @@ size_t client_request(Client *client, const ClientRequest *request, uint8_t ret[
     NtpPacket packet =
         request->own ? peer_packet(client, request, version) : client_packet(client, request, version);
     ntp_packet_build(&packet, ret);
-    size_t length = append_tail(request, packet.version, ret);
+    size_t length = append_tail(request, &packet, ret);
     if (length == 0)
         return 0;
     client->exchange = request->exchange;

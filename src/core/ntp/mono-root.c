@@ -16,6 +16,16 @@
 /* A larger correction is none: something else has happened. */
 #define SHIFT_MAX       (16 * NSEC_PER_SEC)
 
+NtpTime mono_root_time(NtpTime time, int64_t corrected)
+{
+    int64_t seconds = corrected / NSEC_PER_SEC, rest = corrected % NSEC_PER_SEC;
+
+    if (time.value == 0)
+        return time;
+    return (NtpTime) {time.value - ((uint64_t) seconds << 32) -
+                      (uint64_t) (rest * (INT64_C(1) << 32) / NSEC_PER_SEC)};
+}
+
 /* Rounded up: a delay or dispersion must not look better than it is. */
 static uint32_t fine_from_seconds(double seconds)
 {

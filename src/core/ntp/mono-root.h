@@ -18,7 +18,10 @@ typedef struct MonoRoot {
     uint32_t epoch;         /* another one: the scale is another one */
 } MonoRoot;
 
-/* Writes the field, with its header. In a request all of it is 0. */
+/* What a clock that was set by that much, ns, showed on that scale; 0 stays 0. */
+NtpTime mono_root_time(NtpTime time, int64_t corrected);
+
+/* Writes the field, with its header. In a client's request all of it is 0. */
 void mono_root_write(const MonoRoot *field, uint8_t ret[static MONO_ROOT_SIZE]);
 
 /* False: the packet has no such field. */

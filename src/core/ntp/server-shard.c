@@ -201,13 +201,25 @@ static ServerVerdict choose_answer(ServerShard *shard, const ServerBatch *batch,
     return asked->question.for_samba ? SERVER_MS_SNTP : SERVER_ANSWERED;
 }
 
-/* Seals or signs an answer as its request was. Returns the length of it all, 0: the key was taken away
- * meanwhile. */
-static size_t prove_answer(ServerShard *shard, const Case *asked, uint8_t ret[static SERVER_ANSWER_MAX])
+/* Writes the extension field that was asked for; a kiss has nothing to say in it. Returns the length so far.
+ */
+static size_t append_mono_root(const ServerBatch *batch, const Case *asked, ServerVerdict verdict,
+                               uint8_t answer[static SERVER_ANSWER_MAX])
+{
+    if (verdict != SERVER_ANSWERED || !asked->question.wants_mono_root)
+        return SERVER_ANSWER_SIZE;
+    server_append_mono_root(batch, answer);
+    return SERVER_ANSWER_SIZE + MONO_ROOT_SIZE;
+}
+
+/* Seals or signs an answer of that length as its request was. Returns the length of it all, 0: the key was
+ * taken away meanwhile. */
+static size_t prove_answer(ServerShard *shard, const Case *asked, uint8_t ret[static SERVER_ANSWER_MAX],
+                           size_t length)
 {
     size_t size = MIN(asked->request->length, (size_t) SERVER_ANSWER_MAX);
-    size_t length = nts_server_append_id(&asked->nts_question, ret, SERVER_ANSWER_SIZE, size);
 
+    length = nts_server_append_id(&asked->nts_question, ret, length, size);
     if (asked->nts == NTS_REQUEST_GOOD) {
         const uint64_t nonce[] = {draw(shard), draw(shard)};
         static_assert(sizeof(nonce) == AEAD_NONCE_MAX, "a nonce");
@@ -236,7 +248,8 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, Case *
     if (verdict != SERVER_ANSWERED)
         return verdict;
     verdict = choose_answer(shard, batch, asked, ret);
-    size_t length = prove_answer(shard, asked, ret);
+    size_t length = append_mono_root(batch, asked, verdict, ret);
+    length = prove_answer(shard, asked, ret, length);
     if (length == 0) {
         shard->wants_sent = false;
         return SERVER_UNAUTHENTICATED;

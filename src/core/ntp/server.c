@@ -23,13 +23,14 @@ enum { MODE_NONE = 0, MODE_ACTIVE = 1, MODE_PASSIVE = 2, MODE_CLIENT = 3, MODE_S
 #define AT_POLL         2
 #define AT_REFERENCE_ID 12
 #define AT_ORIGIN       24
+#define AT_RECEIVE      32
 #define AT_TRANSMIT     40
 
 /* An answer that is older than that is of no use: clients refuse it (test A). */
 #define WAIT_MAX (4 * NSEC_PER_SEC)
 
 static_assert(SERVER_ANSWER_SIZE == NTP_HEADER_SIZE, "an answer is a header");
-static_assert(sizeof(ServerSnapshot) == 12 * sizeof(uint64_t), "words only");
+static_assert(sizeof(ServerSnapshot) == 14 * sizeof(uint64_t), "words only");
 
 uint64_t server_fuzz_mask(int64_t precision)
 {
@@ -57,6 +58,9 @@ void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_
     *ret = (ServerBatch) {
         .fuzz_mask = server_fuzz_mask(snapshot->precision),
         .min_poll = min_poll,
+        .mono_root = {.root_delay = packet.root_delay,
+                      .root_dispersion = packet.root_dispersion,
+                      .epoch = (uint32_t) snapshot->epoch},
         .snapshot = *snapshot,
     };
     memcpy(ret->header, header, sizeof(ret->header));
@@ -91,6 +95,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
     NtpPacket packet = {0};
     if (request->length > NTP_HEADER_SIZE && !ntp_packet_parse(bytes, request->length, &packet))
         return SERVER_MALFORMED;
+    MonoRoot unused;
     bool for_samba = ms_sntp_is_request(bytes, request->length);
     ByteReader reader = byte_reader(bytes + AT_ORIGIN, 3 * sizeof(uint64_t));
     uint64_t origin = byte_reader_u64(&reader), receive = byte_reader_u64(&reader);
@@ -102,6 +107,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
         .receive = receive,
         .transmit = byte_reader_u64(&reader),
         .has_mac = packet.mac_length > 0 && !for_samba,
+        .wants_mono_root = packet.extensions_length > 0 && mono_root_find(&packet, &unused),
         .for_samba = for_samba,
         .packet = packet,
     };
@@ -156,6 +162,17 @@ ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *reque
     byte_writer_u64(&writer, receive);
     byte_writer_u64(&writer, transmit);
     return SERVER_ANSWERED;
+}
+
+void server_append_mono_root(const ServerBatch *batch,
+                             uint8_t answer[static SERVER_ANSWER_SIZE + MONO_ROOT_SIZE])
+{
+    ByteReader reader = byte_reader(answer + AT_RECEIVE, sizeof(uint64_t));
+    MonoRoot field = batch->mono_root;
+
+    /* The noise below the precision is in both, and cancels. */
+    field.receive = mono_root_time((NtpTime) {byte_reader_u64(&reader)}, batch->snapshot.corrected);
+    mono_root_write(&field, answer + SERVER_ANSWER_SIZE);
 }
 
 void server_kiss(uint8_t answer[static SERVER_ANSWER_SIZE], uint32_t code)

@@ -10,7 +10,7 @@
 
 #include "core/api/report.h"
 #include "core/api/server-report.h"
-#include "core/ntp/packet.h"
+#include "core/ntp/mono-root.h"
 
 #define SERVER_ANSWER_SIZE 48
 
@@ -30,6 +30,8 @@ typedef struct ServerSnapshot {
     uint64_t stratum;       /* 1..15; 16: not synchronised */
     uint64_t leap;          /* LeapStatus */
     int64_t precision;      /* log2 s */
+    int64_t corrected;      /* ns by which our time was set since the epoch began */
+    uint64_t epoch;         /* 32 bits, see MonoRoot */
 } ServerSnapshot;
 
 /* Bits of a timestamp below a precision (log2 s). */
@@ -40,6 +42,7 @@ typedef struct ServerBatch {
     uint8_t header[24]; /* up to the reference timestamp; version, mode and poll are still missing */
     uint64_t fuzz_mask; /* bits of a timestamp below the precision */
     int8_t min_poll;    /* log2 s, told to clients; INT8_MIN: none */
+    MonoRoot mono_root; /* without the receive timestamp */
     ServerSnapshot snapshot;
 } ServerBatch;
 
@@ -62,6 +65,7 @@ typedef struct ServerQuestion {
     uint64_t origin, receive; /* NtpTime, as the client has them */
     uint64_t transmit;        /* NtpTime of the client, to be repeated */
     bool has_mac;             /* which is still to be looked at */
+    bool wants_mono_root;     /* it has the extension field, and so may the answer */
     bool for_samba;           /* no MAC, but the wish for one that Samba makes, see ms-sntp.h */
     NtpPacket packet;         /* of a request that is longer than a header; else empty */
 } ServerQuestion;
@@ -74,6 +78,10 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret);
 ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *request,
                             const ServerQuestion *question, uint64_t random,
                             uint8_t ret[static SERVER_ANSWER_SIZE]);
+
+/* Writes the extension field behind an answer. */
+void server_append_mono_root(const ServerBatch *batch,
+                             uint8_t answer[static SERVER_ANSWER_SIZE + MONO_ROOT_SIZE]);
 
 /* The time that is told for an instant (NtpTime). */
 uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw);

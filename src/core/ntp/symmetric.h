@@ -10,7 +10,7 @@
  * interleaved mode. What becomes a sample is decided by the client's tests (client.h). */
 
 #include "core/clock/clock.h"
-#include "core/ntp/packet.h"
+#include "core/ntp/mono-root.h"
 
 /* Looked at and changed by the functions below only. */
 typedef struct Symmetric {
@@ -30,6 +30,7 @@ typedef struct SymmetricOwn {
     const Clock *clock;
     LocalTime now;
     uint64_t fuzz_mask; /* bits of a timestamp below the precision */
+    MonoRoot mono_root; /* without the receive timestamp */
 } SymmetricOwn;
 
 void symmetric_reset(Symmetric *symmetric);
