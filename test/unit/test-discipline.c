@@ -70,6 +70,25 @@ static void test_frequency(void **state)
     }
 }
 
+/* What people say is weighed before it comes here: neither maxupdateskew nor what was known has a say. */
+static void test_frequency_by_hand(void **state)
+{
+    ClockConfig config = defaults();
+    Discipline discipline = discipline_start(&config, 10e-6, 1e-9, false);
+    DisciplineInput input = input_of(0, 20e-6, 90e-6);
+    DisciplineDecision decision;
+
+    (void) state;
+    config.max_update_skew = discipline.max_update_skew = 1e-6;
+    input.by_hand = true;
+    discipline_update(&discipline, &config, &input, &decision);
+    assert_true(fabs(decision.frequency - 20e-6) < 1e-12 && fabs(decision.skew - 90e-6) < 1e-12);
+    input.estimate.has_frequency = false;
+    input.estimate.frequency = 0;
+    discipline_update(&discipline, &config, &input, &decision);
+    assert_true(fabs(decision.frequency - 20e-6) < 1e-12);
+}
+
 /* An old frequency that has become wrong is left within some updates. */
 static void test_old_frequency_fades(void **state)
 {
@@ -248,10 +267,10 @@ static void test_slew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frequency),  cmocka_unit_test(test_old_frequency_fades),
-        cmocka_unit_test(test_steps),      cmocka_unit_test(test_steps_at_start),
-        cmocka_unit_test(test_max_change), cmocka_unit_test(test_after_crash),
-        cmocka_unit_test(test_slew),
+        cmocka_unit_test(test_frequency),           cmocka_unit_test(test_frequency_by_hand),
+        cmocka_unit_test(test_old_frequency_fades), cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_steps_at_start),      cmocka_unit_test(test_max_change),
+        cmocka_unit_test(test_after_crash),         cmocka_unit_test(test_slew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ static void test_line(void **state)
     Estimate estimate;
 
     (void) state;
+    manual_set_known(&manual, 0, NAN);
     assert_false(manual_estimate(&manual, LOCAL_UNSET, &estimate));
     for (size_t i = 0; i < ELEMENTS(errors); i++) {
         ManualEntry entry = entry_at((double) i * 86400, 50e-6, errors[i]);
@@ -35,8 +36,8 @@ static void test_line(void **state)
     assert_true(estimate.has_frequency);
     assert_true(fabs((estimate.frequency) - (50e-6)) < 1e-6);
     assert_true(fabs((double) (estimate.truth.ns - at.ns) * 1e-9 - 5 - (6 * 86400 + 100) * 50e-6) < 0.4);
-    assert_true(estimate.frequency_sd < 100e-6);
-    assert_true(estimate.frequency_sd > 0.3 / (3 * 86400));
+    assert_true(estimate.frequency_sd < 2e-6);
+    assert_true(estimate.frequency_sd > 0.3 / (6 * 86400));
 }
 
 static void test_one_entry_says_no_frequency(void **state)
@@ -50,6 +51,62 @@ static void test_one_entry_says_no_frequency(void **state)
     assert_true(manual_estimate(&manual, entry.time, &estimate));
     assert_int_equal(estimate.truth.ns, entry.truth.ns);
     assert_false(estimate.has_frequency);
+}
+
+/* Entries count for the frequency by how well they know it, which is how long they are apart. */
+static void test_weight_of_frequency(void **state)
+{
+    static const struct {
+        const char *name;
+        double known_sd; /* of a frequency of 10 ppm; the oscillator needs 50 ppm */
+        size_t count;
+        double apart;
+        double low, high; /* ppm */
+    } rows[] = {
+        {"one entry", 1e-4, 1, 0, 10, 10},
+        {"seconds apart", 1e-4, 2, 10, 9.9, 10.1},
+        {"many, seconds apart", 1e-4, 16, 2, 9.9, 10.5},
+        {"an hour apart", 1e-4, 2, 3600, 20, 35},
+        {"a day apart", 1e-4, 2, 86400, 49, 50},
+        {"nothing known, a day apart", NAN, 2, 86400, 49, 50},
+        {"far too sure, a week apart", 1e-9, 2, 7 * 86400, 35, 45},
+        {"sure, a day apart", 1e-6, 2, 86400, 10.5, 14},
+        {"far too unsure, seconds apart", 1, 2, 10, 9.9, 10.1},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Manual manual = {0};
+        Estimate estimate;
+
+        manual_set_known(&manual, 10e-6, rows[i].known_sd);
+        for (size_t k = 0; k < rows[i].count; k++) {
+            ManualEntry entry = entry_at((double) k * rows[i].apart, 50e-6, 0);
+            assert_true(manual_add(&manual, &entry));
+        }
+        LocalTime at = manual.entries[rows[i].count - 1].time;
+        assert_true(manual_estimate(&manual, at, &estimate));
+        double ppm = estimate.frequency * 1e6;
+        if (ppm < rows[i].low - 1e-9 || ppm > rows[i].high + 1e-9)
+            fail_msg("%s: %g ppm", rows[i].name, ppm);
+        assert_true(estimate.frequency_sd > 0 && estimate.frequency_sd <= 1e-4);
+    }
+}
+
+/* People are off by tenths of a second: what they enter within a minute must not throw the frequency about,
+ * and the time is the middle of what they said. */
+static void test_hasty_entries(void **state)
+{
+    Manual manual = {0};
+    ManualEntry first = entry_at(0, 0, 0.4), second = entry_at(10, 0, -0.4);
+    Estimate estimate;
+
+    (void) state;
+    manual_set_known(&manual, 0, NAN);
+    assert_true(manual_add(&manual, &first) && manual_add(&manual, &second));
+    assert_true(manual_estimate(&manual, second.time, &estimate));
+    assert_true(fabs(estimate.frequency) < 1e-6);
+    assert_true(fabs((double) (estimate.truth.ns - second.time.ns) * 1e-9 - 5) < 0.01);
 }
 
 static void test_limits(void **state)
@@ -81,6 +138,7 @@ static void test_report(void **state)
     ManualReport report;
 
     (void) state;
+    manual_set_known(&manual, 0, 1e-6);
     for (int i = 0; i < 3; i++) {
         ManualEntry entry = entry_at(i * 1000, 0, i == 1 ? 0.5 : 0);
         assert_true(manual_add(&manual, &entry));
@@ -101,6 +159,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_one_entry_says_no_frequency),
+        cmocka_unit_test(test_weight_of_frequency),
+        cmocka_unit_test(test_hasty_entries),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_report),
     };

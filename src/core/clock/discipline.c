@@ -72,18 +72,32 @@ static bool change_refused(Discipline *discipline, const ClockConfig *config, do
     return true;
 }
 
-static void update_frequency(Discipline *discipline, const ClockConfig *config, const Estimate *estimate,
-                             DisciplineDecision *decision)
+/* How much of the new frequency is taken over; 0: nothing of it. */
+static double weight_of_new(const Discipline *discipline, const DisciplineInput *input)
 {
+    const Estimate *estimate = &input->estimate;
     double old_variance = discipline->skew * discipline->skew;
     double new_variance = estimate->frequency_sd * estimate->frequency_sd;
-    double weight = 1.0;
 
+    if (input->by_hand) /* what was known before is in it */
+        return estimate->has_frequency ? 1.0 : 0.0;
     if (!estimate->has_frequency || !(estimate->frequency_sd < discipline->max_update_skew))
-        return;
+        return 0.0;
     if (new_variance > UNSURE * old_variance)
-        weight = WEIGHT_NEW * old_variance / (WEIGHT_NEW * old_variance + new_variance);
+        return WEIGHT_NEW * old_variance / (WEIGHT_NEW * old_variance + new_variance);
+    return 1.0;
+}
 
+static void update_frequency(Discipline *discipline, const ClockConfig *config, const DisciplineInput *input,
+                             DisciplineDecision *decision)
+{
+    const Estimate *estimate = &input->estimate;
+    double old_variance = discipline->skew * discipline->skew;
+    double new_variance = estimate->frequency_sd * estimate->frequency_sd;
+    double weight = weight_of_new(discipline, input);
+
+    if (!(weight > 0))
+        return;
     double frequency = discipline->frequency + weight * (estimate->frequency - discipline->frequency);
     decision->residual_frequency = estimate->frequency - discipline->frequency;
     decision->limited = fabs(frequency) > config->max_drift;
@@ -116,7 +130,7 @@ void discipline_update(Discipline *discipline, const ClockConfig *config, const 
         return;
     }
     ret->wrong = fabs(ret->offset) > config->log_change;
-    update_frequency(discipline, config, &input->estimate, ret);
+    update_frequency(discipline, config, input, ret);
     ret->frequency = discipline->frequency;
     ret->skew = discipline->skew;
     if (wants_step(discipline, input, ret->remaining_ns))

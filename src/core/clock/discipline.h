@@ -52,7 +52,7 @@ typedef struct DisciplineInput {
     RawTime raw;       /* the kernel clock at estimate.time */
     bool counts;       /* an update of the selected source: makestep and maxchange count it */
     bool step_always;  /* -q */
-    bool by_hand;      /* somebody said it: maxchange is not asked */
+    bool by_hand;      /* somebody said it: maxchange and maxupdateskew are not asked */
     bool at_start;     /* initstepslew: its threshold decides, not makestep's */
     double threshold;  /* s, of it; from there on the clock is stepped */
 } DisciplineInput;

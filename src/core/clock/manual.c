@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 /* A robust line through few points that people made: the median of the slopes between any two of them (Theil
- * and Sen), so that one that was mistyped does not bend it. */
+ * and Sen), so that one that was mistyped does not bend it.
+ *
+ * Two entries that are some minutes apart tell the frequency worse than anybody knows it who knows
+ * oscillators at all, two that are days apart tell it well. So the slope is weighed against what was known
+ * before by the variances of both, always all entries against the same knowledge: entering the time ten times
+ * in a minute makes nothing surer, and a deleted entry leaves nothing behind. */
 
 #include "core/clock/manual.h"
 
@@ -12,15 +17,21 @@
 #include "core/stats/quantile.h"
 
 /* s, standard deviation of the moment at which somebody confirms a time that is told in seconds. */
-#define ENTRY_ERROR 0.3
+#define ENTRY_ERROR      0.3
 /* Of the frequency between entries: an ordinary oscillator and its temperature, as variance each second. */
-#define WANDER      1e-18
-#define PAIRS_MAX   (MANUAL_ENTRIES_MAX * (MANUAL_ENTRIES_MAX - 1) / 2)
+#define WANDER           1e-18
+/* An oscillator of which nothing is known is this far from right; and one that was measured once will have
+ * changed by so much, with its temperature and its age. */
+#define FREQUENCY_USUAL  1e-4
+#define FREQUENCY_DRIFT  1e-6
+/* Median of absolute deviations to the standard deviation of a normal distribution. */
+#define MEDIAN_DEVIATION 1.4826
+#define PAIRS_MAX        (MANUAL_ENTRIES_MAX * (MANUAL_ENTRIES_MAX - 1) / 2)
 
 typedef struct Line {
     double offset, slope; /* truth - time at the last entry (s, less that of this entry), and its growth */
-    double deviation;     /* s, of the entries from it */
-    double spread;        /* s, root of the sum of squared distances of the times from their mean */
+    double slope_sd;
+    double error; /* s, standard deviation of an entry from it */
 } Line;
 
 static double x_of(const Manual *manual, size_t i)
@@ -46,26 +57,53 @@ static double median_slope(const Manual *manual)
     return n > 0 ? quantile_of(slopes, n, 0.5) : 0;
 }
 
-static Line fit(const Manual *manual)
+/* Where a line of that slope passes the last entry, and how far the entries are from it. */
+static double median_offset(const Manual *manual, double slope, double *ret_deviation)
 {
-    Line line = {.slope = median_slope(manual)};
-    double rests[MANUAL_ENTRIES_MAX], mean = 0, squares = 0;
+    double rests[MANUAL_ENTRIES_MAX];
     size_t n = manual->count;
 
-    for (size_t i = 0; i < n; i++) {
-        rests[i] = y_of(manual, i) - line.slope * x_of(manual, i);
-        mean += x_of(manual, i) / (double) n;
-    }
-    line.offset = quantile_of(rests, n, 0.5);
-    for (size_t i = 0; i < n; i++) {
-        double rest = y_of(manual, i) - line.slope * x_of(manual, i) - line.offset;
-        double x = x_of(manual, i) - mean;
-        squares += rest * rest;
-        line.spread += x * x;
-    }
-    line.deviation = n > 2 ? sqrt(squares / (double) (n - 2)) : 0;
-    line.spread = sqrt(line.spread);
+    for (size_t i = 0; i < n; i++)
+        rests[i] = y_of(manual, i) - slope * x_of(manual, i);
+    double offset = quantile_of(rests, n, 0.5);
+    for (size_t i = 0; i < n; i++)
+        rests[i] = fabs(rests[i] - offset);
+    *ret_deviation = MEDIAN_DEVIATION * quantile_of(rests, n, 0.5);
+    return offset;
+}
+
+/* Root of the sum of squared distances of the times from their mean, s. */
+static double spread(const Manual *manual)
+{
+    double mean = 0, squares = 0;
+
+    for (size_t i = 0; i < manual->count; i++)
+        mean += x_of(manual, i) / (double) manual->count;
+    for (size_t i = 0; i < manual->count; i++)
+        squares += (x_of(manual, i) - mean) * (x_of(manual, i) - mean);
+    return sqrt(squares);
+}
+
+static Line fit(const Manual *manual)
+{
+    double known = manual->known_sd * manual->known_sd, slope = median_slope(manual), deviation, weight = 0;
+    Line line;
+
+    (void) median_offset(manual, slope, &deviation);
+    double sd = MAX(deviation, ENTRY_ERROR) / spread(manual);
+    if (manual->count > 1)
+        weight = known / (known + sd * sd);
+    line.slope = manual->known_frequency + weight * (slope - manual->known_frequency);
+    line.slope_sd = manual->known_sd * sqrt(1 - weight);
+    line.offset = median_offset(manual, line.slope, &deviation);
+    line.error = MAX(deviation, ENTRY_ERROR);
     return line;
+}
+
+void manual_set_known(Manual *manual, double frequency, double sd)
+{
+    manual->known_frequency = frequency;
+    manual->known_sd = isnan(sd) ? FREQUENCY_USUAL : CLAMP(sd, FREQUENCY_DRIFT, FREQUENCY_USUAL);
 }
 
 bool manual_add(Manual *manual, const ManualEntry *entry)
@@ -96,14 +134,12 @@ bool manual_estimate(const Manual *manual, LocalTime at, Estimate *ret)
     const ManualEntry *last = &manual->entries[manual->count - 1];
     Line line = fit(manual);
     double since = local_diff(at, last->time);
-    double error = MAX(line.deviation, ENTRY_ERROR);
-
     *ret = (Estimate) {
         .time = at,
         .truth = cooked_add(last->truth, line.offset + since * (1.0 + line.slope)),
         .frequency = line.slope,
-        .offset_sd = error / sqrt((double) manual->count),
-        .frequency_sd = manual->count > 1 ? error / line.spread : INFINITY,
+        .offset_sd = line.error / sqrt((double) manual->count),
+        .frequency_sd = line.slope_sd,
         .wander = WANDER,
         .has_frequency = manual->count > 1,
     };

@@ -20,9 +20,15 @@ typedef struct ManualEntry {
 
 typedef struct Manual {
     bool enabled;
+    double
+        known_frequency; /* correction that the oscillator needs, by all that was known without the entries */
+    double known_sd;     /* of it */
     size_t count;
     ManualEntry entries[MANUAL_ENTRIES_MAX]; /* in order of time */
 } Manual;
+
+/* What is known of the frequency without the entries; sd: as it is said, NaN: nothing is known. */
+void manual_set_known(Manual *manual, double frequency, double sd);
 
 /* Takes an entry in, the oldest goes when there are too many. False: too soon after the last one, nothing was
  * changed. */
@@ -31,8 +37,8 @@ bool manual_add(Manual *manual, const ManualEntry *entry);
 /* False: there is none of that number (from 0, the oldest). */
 bool manual_delete(Manual *manual, size_t index);
 
-/* What the entries say at an instant; false: there are none. From two entries on they say a frequency, with
- * the error that people make in naming the time. */
+/* What the entries say at an instant; false: there are none. From two entries on they say a frequency, as far
+ * as they know it better than what was known without them: people name the time with an error. */
 bool manual_estimate(const Manual *manual, LocalTime at, Estimate *ret);
 
 void manual_report(const Manual *manual, const Clock *clock, ManualReport *ret);

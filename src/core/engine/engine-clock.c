@@ -409,6 +409,7 @@ void engine_update_by_hand(Engine *engine, CommandReply *ret)
 
     if (!manual_estimate(&engine->manual, at, &input.estimate))
         return;
+    input.estimate.has_frequency &= !engine->reference.synchronized;
     discipline_update(&engine->discipline, &engine->config->clock, &input, &decision);
     clock_set_model(&engine->clock, at, input.estimate.truth, decision.frequency);
     engine->slew_sd = input.estimate.offset_sd;

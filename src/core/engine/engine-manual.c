@@ -3,6 +3,8 @@
 /* The time as people enter it: an entry is taken at the moment at which it was confirmed, which may be some
  * time ago when somebody had to be asked for a password on the way. */
 
+#include <math.h>
+
 #include "base/text.h"
 #include "core/engine/engine-internal.h"
 
@@ -29,6 +31,10 @@ CommandResult engine_set_time(Engine *engine, const Command *command, CommandRep
     RawTime raw = {engine->now.raw.ns - (engine->now.mono.ns - when.ns)};
     ManualEntry entry = {.time = clock_to_local(&engine->clock, raw), .truth = command->set_time.time};
     entry.original = cooked_diff(entry.truth, clock_to_cooked(&engine->clock, entry.time));
+    /* As long as there are sources, what they know is better. */
+    if (engine->manual.count == 0 || engine->reference.synchronized)
+        manual_set_known(&engine->manual, engine->discipline.frequency,
+                         engine->discipline.has_frequency ? engine->discipline.skew : NAN);
     if (!manual_add(&engine->manual, &entry))
         return refuse(COMMAND_FAILED, "two times must be entered at least a second apart", ret);
     engine_update_by_hand(engine, ret);
