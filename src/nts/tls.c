@@ -192,6 +192,8 @@ static NtsFailure meaning_of(const Tls *tls, int error)
         return NTS_LOCAL;
     if (error == GNUTLS_E_NO_APPLICATION_PROTOCOL)
         return NTS_NO_ALPN;
+    if (error == GNUTLS_E_SESSION_EOF || error == GNUTLS_E_PREMATURE_TERMINATION)
+        return NTS_CLOSED;
     if (tls->state == STATE_OPEN)
         return NTS_BAD_RECORD;
     return is_about_certificates(error) ? NTS_CERT_BAD : NTS_NO_TLS;

@@ -277,6 +277,17 @@ static size_t chain_sort(Chain *chain)
     return sorted;
 }
 
+/* Dates are ours to judge; the strength of keys as with gnutls by itself. */
+#define VERIFY_FLAGS                                                                                         \
+    (GNUTLS_VERIFY_DISABLE_TIME_CHECKS | GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS |                         \
+     GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_LOW))
+
+/* What gnutls says when nobody whom we trust stands behind a chain. Anything else: somebody should not
+ * have. */
+#define NOBODY                                                                                               \
+    (GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA |                        \
+     GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE | GNUTLS_CERT_SIGNATURE_FAILURE)
+
 /* What comes of one way to a trusted certificate, the best last. */
 typedef enum Rank { RANK_UNTRUSTED = 0, RANK_BAD, RANK_DATES, RANK_PROVISIONAL, RANK_GOOD } Rank;
 
@@ -287,19 +298,6 @@ static void narrow(NtsValidity *validity, gnutls_x509_crt_t certificate)
 
     validity->from = MAX(validity->from, from == -1 ? INT64_MAX : (int64_t) from); /* unreadable: never */
     validity->to = MIN(validity->to, to == -1 ? INT64_MIN : (int64_t) to);
-}
-
-/* Of the first `count` certificates of a chain and the trusted one behind them. */
-static NtsValidity validity_of(const TrustSet *set, const Chain *chain, size_t count)
-{
-    NtsValidity validity = {.from = INT64_MIN, .to = INT64_MAX};
-    gnutls_x509_crt_t issuer;
-
-    for (size_t i = 0; i < count; i++)
-        narrow(&validity, chain->items[i]);
-    if (gnutls_x509_trust_list_get_issuer(set->list, chain->items[count - 1], &issuer, 0) >= 0)
-        narrow(&validity, issuer);
-    return validity;
 }
 
 static Rank judge_dates(const TrustQuestion *question, TrustAnswer *answer)
@@ -322,34 +320,78 @@ static Rank judge_dates(const TrustQuestion *question, TrustAnswer *answer)
     return RANK_DATES;
 }
 
-/* Status bits of gnutls that mean that nobody whom we trust stands behind a chain; all others mean that
- * somebody should not have. */
-#define NOBODY                                                                                               \
-    (GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA |                        \
-     GNUTLS_CERT_SIGNATURE_FAILURE)
+/* The dates of a way: of the certificates that were sent, narrowed by those of a trusted one at its end
+ * (NULL: the last one sent is trusted itself). Keeps the better answer. */
+static void consider(const TrustQuestion *question, NtsValidity sent, gnutls_x509_crt_t trusted,
+                     TrustAnswer *answer, Rank *rank)
+{
+    TrustAnswer here = {.failure = NTS_OK, .validity = sent};
+
+    if (trusted)
+        narrow(&here.validity, trusted);
+    Rank here_rank = judge_dates(question, &here);
+    if (here_rank > *rank) {
+        *answer = here;
+        *rank = here_rank;
+    }
+}
+
+static bool is_signed_by(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer)
+{
+    unsigned status = 0;
+
+    return gnutls_x509_crt_check_issuer(certificate, issuer) &&
+           gnutls_x509_crt_verify(certificate, &issuer, 1, VERIFY_FLAGS, &status) >= 0 && status == 0;
+}
+
+/* Any other trusted certificate that has signed the last one: an authority that renews its certificate keeps
+ * its name and key. Looking at all of them takes milliseconds, so it is done only when dates do not fit. */
+static void consider_all(const TrustSet *set, const TrustQuestion *question, NtsValidity sent,
+                         gnutls_x509_crt_t last, TrustAnswer *answer, Rank *rank)
+{
+    gnutls_x509_trust_list_iter_t next = NULL;
+    gnutls_x509_crt_t trusted;
+
+    while (gnutls_x509_trust_list_iter_get_ca(set->list, &next, &trusted) >= 0) {
+        if (is_signed_by(last, trusted))
+            consider(question, sent, trusted, answer, rank);
+        gnutls_x509_crt_deinit(trusted);
+    }
+}
+
+static void look_at_dates(const TrustSet *set, const TrustQuestion *question, const Chain *chain,
+                          size_t count, TrustAnswer *answer, Rank *rank)
+{
+    NtsValidity sent = {.from = INT64_MIN, .to = INT64_MAX};
+    gnutls_x509_crt_t last = chain->items[count - 1], trusted = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        narrow(&sent, chain->items[i]);
+    if (gnutls_x509_trust_list_get_issuer(set->list, last, &trusted, 0) < 0)
+        trusted = NULL;
+    consider(question, sent, trusted, answer, rank);
+    if (*rank < RANK_GOOD)
+        consider_all(set, question, sent, last, answer, rank);
+}
 
 /* One way: over the first `count` certificates of the chain. Returns 0 or an error of gnutls. */
 static int try_way(const TrustSet *set, const TrustQuestion *question, Chain *chain, size_t count,
-                   TrustAnswer *answer, Rank *ret_rank)
+                   TrustAnswer *answer, Rank *rank)
 {
     gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
                                      .data = (unsigned char *) GNUTLS_KP_TLS_WWW_SERVER};
-    unsigned status = 0, flags = GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
-                                 GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS |
-                                 GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_LOW);
-    int r = gnutls_x509_trust_list_verify_crt2(set->list, chain->items, (unsigned) count, &purpose, 1, flags,
-                                               &status, NULL);
+    unsigned status = 0;
+    int r = gnutls_x509_trust_list_verify_crt2(set->list, chain->items, (unsigned) count, &purpose, 1,
+                                               VERIFY_FLAGS, &status, NULL);
 
-    *answer = (TrustAnswer) {.failure = NTS_OK};
     if (r < 0)
         return r;
-    if (status != 0) {
-        *ret_rank = (status & ~NOBODY) != 0 ? RANK_BAD : RANK_UNTRUSTED;
-        answer->failure = *ret_rank == RANK_BAD ? NTS_CERT_BAD : NTS_CERT_UNTRUSTED;
-        return 0;
+    if (status == 0) {
+        look_at_dates(set, question, chain, count, answer, rank);
+    } else if ((status & ~NOBODY) != 0 && *rank < RANK_BAD) {
+        *answer = (TrustAnswer) {.failure = NTS_CERT_BAD};
+        *rank = RANK_BAD;
     }
-    answer->validity = validity_of(set, chain, count);
-    *ret_rank = judge_dates(question, answer);
     return 0;
 }
 
@@ -369,25 +411,18 @@ static bool is_named(gnutls_x509_crt_t certificate, const char *name)
 
 static int judge(const TrustSet *set, const TrustQuestion *question, Chain *chain, TrustAnswer *ret)
 {
-    TrustAnswer best = {.failure = NTS_CERT_UNTRUSTED};
-    Rank best_rank = RANK_UNTRUSTED;
+    TrustAnswer answer = {.failure = NTS_CERT_UNTRUSTED};
+    Rank rank = RANK_UNTRUSTED;
     size_t sorted = chain_sort(chain);
 
-    for (size_t count = 1; count <= sorted && best_rank < RANK_GOOD; count++) {
-        TrustAnswer answer;
-        Rank rank;
+    for (size_t count = 1; count <= sorted && rank < RANK_GOOD; count++) {
         int r = try_way(set, question, chain, count, &answer, &rank);
-
         if (r < 0)
             return r;
-        if (rank > best_rank) {
-            best = answer;
-            best_rank = rank;
-        }
     }
-    if (best_rank >= RANK_DATES && !is_named(chain->items[0], question->name))
-        best = (TrustAnswer) {.failure = NTS_CERT_NAME};
-    *ret = best;
+    if (rank >= RANK_DATES && !is_named(chain->items[0], question->name))
+        answer = (TrustAnswer) {.failure = NTS_CERT_NAME};
+    *ret = answer;
     return 0;
 }
 

@@ -71,6 +71,20 @@ static void add_serial(gnutls_x509_crt_t certificate)
     must(gnutls_x509_crt_set_serial(certificate, serial, sizeof(serial)));
 }
 
+/* gnutls knows some things only of certificates that it has read. */
+static gnutls_x509_crt_t read_again(gnutls_x509_crt_t certificate)
+{
+    gnutls_x509_crt_t again;
+    gnutls_datum_t der;
+
+    must(gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_DER, &der));
+    must(gnutls_x509_crt_init(&again));
+    must(gnutls_x509_crt_import(again, &der, GNUTLS_X509_FMT_DER));
+    gnutls_free(der.data);
+    gnutls_x509_crt_deinit(certificate);
+    return again;
+}
+
 Pki pki_make(const PkiSpec *spec, const Pki *issuer)
 {
     Pki pki = {.key = spec->with ? spec->with : new_key(spec->rsa), .owns_key = !spec->with};
@@ -88,6 +102,7 @@ Pki pki_make(const PkiSpec *spec, const Pki *issuer)
     add_role(pki.certificate, spec);
     must(gnutls_x509_crt_sign2(pki.certificate, signer->certificate, signer->key,
                                spec->sha1 ? GNUTLS_DIG_SHA1 : GNUTLS_DIG_SHA256, 0));
+    pki.certificate = read_again(pki.certificate);
     return pki;
 }
 

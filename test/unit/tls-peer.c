@@ -103,7 +103,7 @@ TlsPeer *tls_peer_new(const TlsPeerSetup *setup)
     set_chain(peer, setup);
     must(gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, peer->credentials));
     must(gnutls_priority_set_direct(peer->session, setup->priorities ? setup->priorities : PRIORITIES, NULL));
-    if (setup->protocol) {
+    if (setup->protocol && setup->protocol[0]) {
         gnutls_datum_t alpn = {(unsigned char *) setup->protocol, (unsigned) strlen(setup->protocol)};
         must(gnutls_alpn_set_protocols(peer->session, &alpn, 1, 0));
     }

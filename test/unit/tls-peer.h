@@ -15,7 +15,7 @@
 typedef struct TlsPeerSetup {
     bool server;
     const char *priorities; /* NULL: TLS 1.3, as we speak it */
-    const char *protocol;   /* ALPN; NULL: none */
+    const char *protocol;   /* ALPN; NULL or "": none */
     const char *name;       /* a client's: of the server it means (SNI); NULL: none */
     const Pki *chain[8];    /* a server's, its own first */
     const Pki *wrong_key;   /* a server's: of another certificate; NULL: the right one */
