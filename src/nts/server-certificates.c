@@ -152,7 +152,7 @@ static int credentials_new(ServerCredentials **ret)
 /* --- Reading ----------------------------------------------------------------------------------------- */
 
 typedef struct Pem {
-    gnutls_datum_t text; /* owned; terminated */
+    gnutls_datum_t text; /* owned */
     mode_t mode;
 } Pem;
 
@@ -237,9 +237,21 @@ static void narrow(NtsValidity *validity, const Pem *certificate)
     gnutls_free(chain);
 }
 
+/* gnutls would spend seconds on trying the empty password. */
+static bool is_encrypted(const Pem *key)
+{
+    static const char mark[] = "ENCRYPTED";
+
+    return memmem(key->text.data, key->text.size, mark, sizeof(mark) - 1);
+}
+
 static void add_pair(ServerCredentials *credentials, const Pem *certificate, const Pem *key,
                      CertificateReport *report)
 {
+    if (is_encrypted(key)) {
+        report->problem = CERTIFICATE_KEY_NOT_PEM;
+        return;
+    }
     if (gnutls_certificate_set_x509_key_mem2(credentials->certificates, &certificate->text, &key->text,
                                              GNUTLS_X509_FMT_PEM, NULL, 0) < 0) {
         report->problem = problem_of(certificate, key);

@@ -14,12 +14,13 @@
 
 #include "nts/server-credentials.h"
 
-#define ALPN       "ntske/1"
+#define ALPN             "ntske/1"
 /* Most that is to be sent and was not taken. What either end has to say fits many times. */
-#define OUTPUT_MAX ((size_t) 128 * 1024)
-/* Longest message of a handshake, bytes: a hello, or a chain of certificates. */
-#define HELLO_MAX  ((size_t) 16 * 1024)
-#define CHAIN_MAX  ((size_t) 64 * 1024)
+#define OUTPUT_MAX       ((size_t) 128 * 1024)
+/* Most bytes of the other end in a handshake, which is a hello, or a chain of certificates: gnutls would keep
+ * what a length of 16 MiB announces. */
+#define CLIENT_HELLO_MAX ((size_t) 16 * 1024)
+#define SERVER_HELLO_MAX ((size_t) 128 * 1024)
 
 typedef enum State { STATE_HANDSHAKE = 0, STATE_OPEN, STATE_CLOSED, STATE_FAILED } State;
 
@@ -39,6 +40,7 @@ struct Tls {
     NtsFailure failure;
     const uint8_t *input; /* not ours; used up before tls_next() waits */
     size_t input_left;
+    size_t welcome; /* most bytes that may still arrive */
     Output output;
 };
 
@@ -91,6 +93,11 @@ static ssize_t pull(gnutls_transport_ptr_t transport, void *buffer, size_t size)
         gnutls_transport_set_errno(tls->session, EAGAIN);
         return -1;
     }
+    if (length > tls->welcome) {
+        gnutls_transport_set_errno(tls->session, EMSGSIZE);
+        return -1;
+    }
+    tls->welcome -= length;
     memcpy(buffer, tls->input, length);
     tls->input += length;
     tls->input_left -= length;
@@ -234,6 +241,7 @@ static TlsEvent shake_hands(Tls *tls)
     if (r < 0)
         return fail(tls, r);
     tls->state = STATE_OPEN;
+    tls->welcome = SIZE_MAX; /* who reads the text limits it */
     return TLS_OPENED;
 }
 
@@ -325,7 +333,7 @@ static int set_up_client(Tls *tls, const char *name)
     if (r < 0)
         return r;
     gnutls_session_set_verify_function(tls->session, on_certificate);
-    gnutls_handshake_set_max_packet_length(tls->session, CHAIN_MAX);
+    tls->welcome = SERVER_HELLO_MAX;
     return 0;
 }
 
@@ -336,7 +344,7 @@ static int set_up_server(Tls *tls, ServerCredentials *credentials)
     if (r < 0)
         return r;
     tls->credentials = server_credentials_ref(credentials);
-    gnutls_handshake_set_max_packet_length(tls->session, HELLO_MAX);
+    tls->welcome = CLIENT_HELLO_MAX;
     return set_up(tls, credentials->certificates, credentials->priorities);
 }
 

@@ -258,6 +258,30 @@ static void test_other_services(void **state)
     }
 }
 
+/* A hello of 16 MiB in records of any size: not waited for. */
+static void test_long_hello(void **state)
+{
+    static const size_t sizes[] = {1, 100, 16384};
+    static uint8_t record[5 + 16384];
+
+    for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+        cleanup_(ke_client_freep) KeClient *client = new_client(*state, (TrustQuestion) {.name = NAME});
+        size_t given = 0;
+
+        memset(record, 0, sizeof(record));
+        memcpy(record, "\x16\3\3\0\4\2\xff\xff\xff", 9);
+        ke_client_on_bytes(client, record, 9);
+        memset(record + 5, 0, 4);
+        record[3] = (uint8_t) (sizes[i] >> 8);
+        record[4] = (uint8_t) sizes[i];
+        for (; given < 1000000 && !ke_client_is_done(client); given += 5 + sizes[i])
+            ke_client_on_bytes(client, record, 5 + sizes[i]);
+        assert_true(ke_client_is_done(client));
+        assert_int_not_equal(ke_client_result(client)->failure, NTS_OK);
+        assert_true(given <= 150000);
+    }
+}
+
 /* Somebody on the way changes one byte of what the server says: never an establishment. */
 static void test_tampering(void **state)
 {
@@ -585,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_validity),
         cmocka_unit_test(test_name_that_is_sent),
         cmocka_unit_test(test_other_services),
+        cmocka_unit_test(test_long_hello),
         cmocka_unit_test(test_tampering),
         cmocka_unit_test(test_nobody_to_trust),
         cmocka_unit_test(test_responses),
