@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* See aead.h. */
+/* See aead.h. Nothing is allocated for SIV, and no state is shared: it is what a server's threads are kept
+ * busy with. */
 
 #include "nts/aead.h"
 
-#include <nettle/siv-cmac.h>
 #include <string.h>
 
 #include "nts/aead-gcm-siv.h"
@@ -12,9 +12,8 @@
 /* Of what we seal; others may have any length with SIV. */
 #define SIV_NONCE 16
 
-static size_t nonce_length(void *userdata, NtsAead aead)
+size_t aead_nonce_length(NtsAead aead)
 {
-    (void) userdata;
     switch (aead) {
     case NTS_AEAD_AES_SIV_CMAC_256: return SIV_NONCE;
     case NTS_AEAD_AES_128_GCM_SIV: return aead_gcm_siv_nonce_length();
@@ -23,37 +22,87 @@ static size_t nonce_length(void *userdata, NtsAead aead)
     return 0;
 }
 
-static size_t siv_seal(const uint8_t *key, AeadText nonce, AeadText associated, AeadText plain, uint8_t *ret,
+void aead_key_init(AeadKey *key, NtsAead aead, const uint8_t *bytes)
+{
+    key->aead = aead;
+    memcpy(key->bytes, bytes, nts_aead_key_length(aead));
+    if (aead == NTS_AEAD_AES_SIV_CMAC_256)
+        siv_cipher()->prepare(bytes, &key->siv);
+}
+
+/* --- AEAD_AES_SIV_CMAC_256 --- */
+
+static size_t siv_seal(const SivKey *key, AeadText nonce, AeadText associated, AeadText plain, uint8_t *ret,
                        size_t size)
 {
-    struct siv_cmac_aes128_ctx context;
-    size_t length = plain.length + SIV_DIGEST_SIZE;
-
-    if (nonce.length < SIV_MIN_NONCE_SIZE || plain.length > SIZE_MAX - SIV_DIGEST_SIZE || size < length)
+    if (nonce.length == 0 || size < SIV_TAG_SIZE || size - SIV_TAG_SIZE < plain.length)
         return 0;
-    siv_cmac_aes128_set_key(&context, key);
-    siv_cmac_aes128_encrypt_message(&context, nonce.length, nonce.bytes, associated.length, associated.bytes,
-                                    length, ret, plain.bytes);
-    explicit_bzero(&context, sizeof(context));
+    siv_cipher()->seal(key, nonce, associated, plain, ret);
+    return plain.length + SIV_TAG_SIZE;
+}
+
+static bool siv_open(const SivKey *key, AeadText nonce, AeadText associated, AeadText sealed, uint8_t *ret,
+                     size_t size, size_t *ret_length)
+{
+    if (nonce.length == 0 || sealed.length < SIV_TAG_SIZE || size < sealed.length - SIV_TAG_SIZE ||
+        !siv_cipher()->open(key, nonce, associated, sealed, ret))
+        return false;
+    *ret_length = sealed.length - SIV_TAG_SIZE;
+    return true;
+}
+
+static size_t siv_seal_once(const uint8_t *bytes, AeadText nonce, AeadText associated, AeadText plain,
+                            uint8_t *ret, size_t size)
+{
+    SivKey key;
+
+    siv_cipher()->prepare(bytes, &key);
+    size_t length = siv_seal(&key, nonce, associated, plain, ret, size);
+    explicit_bzero(&key, sizeof(key));
     return length;
 }
 
-static bool siv_open(const uint8_t *key, AeadText nonce, AeadText associated, AeadText sealed, uint8_t *ret,
-                     size_t size, size_t *ret_length)
+static bool siv_open_once(const uint8_t *bytes, AeadText nonce, AeadText associated, AeadText sealed,
+                          uint8_t *ret, size_t size, size_t *ret_length)
 {
-    struct siv_cmac_aes128_ctx context;
+    SivKey key;
 
-    if (nonce.length < SIV_MIN_NONCE_SIZE || sealed.length < SIV_DIGEST_SIZE ||
-        size < sealed.length - SIV_DIGEST_SIZE)
-        return false;
-    size_t length = sealed.length - SIV_DIGEST_SIZE;
-    siv_cmac_aes128_set_key(&context, key);
-    bool good = siv_cmac_aes128_decrypt_message(&context, nonce.length, nonce.bytes, associated.length,
-                                                associated.bytes, length, ret, sealed.bytes) == 1;
-    explicit_bzero(&context, sizeof(context));
-    if (good)
-        *ret_length = length;
+    siv_cipher()->prepare(bytes, &key);
+    bool good = siv_open(&key, nonce, associated, sealed, ret, size, ret_length);
+    explicit_bzero(&key, sizeof(key));
     return good;
+}
+
+/* --- all of them --- */
+
+size_t aead_key_seal(const AeadKey *key, AeadText nonce, AeadText associated, AeadText plain, uint8_t *ret,
+                     size_t size)
+{
+    switch (key->aead) {
+    case NTS_AEAD_AES_SIV_CMAC_256: return siv_seal(&key->siv, nonce, associated, plain, ret, size);
+    case NTS_AEAD_AES_128_GCM_SIV: return aead_gcm_siv_seal(key->bytes, nonce, associated, plain, ret, size);
+    case NTS_AEAD_NONE: break;
+    }
+    return 0;
+}
+
+bool aead_key_open(const AeadKey *key, AeadText nonce, AeadText associated, AeadText sealed, uint8_t *ret,
+                   size_t size, size_t *ret_length)
+{
+    switch (key->aead) {
+    case NTS_AEAD_AES_SIV_CMAC_256:
+        return siv_open(&key->siv, nonce, associated, sealed, ret, size, ret_length);
+    case NTS_AEAD_AES_128_GCM_SIV:
+        return aead_gcm_siv_open(key->bytes, nonce, associated, sealed, ret, size, ret_length);
+    case NTS_AEAD_NONE: break;
+    }
+    return false;
+}
+
+static size_t nonce_length(void *userdata, NtsAead aead)
+{
+    (void) userdata;
+    return aead_nonce_length(aead);
 }
 
 static size_t seal(void *userdata, NtsAead aead, const uint8_t *key, AeadText nonce, AeadText associated,
@@ -61,7 +110,7 @@ static size_t seal(void *userdata, NtsAead aead, const uint8_t *key, AeadText no
 {
     (void) userdata;
     switch (aead) {
-    case NTS_AEAD_AES_SIV_CMAC_256: return siv_seal(key, nonce, associated, plain, ret, size);
+    case NTS_AEAD_AES_SIV_CMAC_256: return siv_seal_once(key, nonce, associated, plain, ret, size);
     case NTS_AEAD_AES_128_GCM_SIV: return aead_gcm_siv_seal(key, nonce, associated, plain, ret, size);
     case NTS_AEAD_NONE: break;
     }
@@ -73,7 +122,8 @@ static bool open_sealed(void *userdata, NtsAead aead, const uint8_t *key, AeadTe
 {
     (void) userdata;
     switch (aead) {
-    case NTS_AEAD_AES_SIV_CMAC_256: return siv_open(key, nonce, associated, sealed, ret, size, ret_length);
+    case NTS_AEAD_AES_SIV_CMAC_256:
+        return siv_open_once(key, nonce, associated, sealed, ret, size, ret_length);
     case NTS_AEAD_AES_128_GCM_SIV:
         return aead_gcm_siv_open(key, nonce, associated, sealed, ret, size, ret_length);
     case NTS_AEAD_NONE: break;

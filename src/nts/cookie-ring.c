@@ -33,8 +33,7 @@
 
 typedef struct ServerKey {
     uint32_t id;
-    NtsAead aead;
-    uint8_t bytes[NTS_KEY_MAX];
+    AeadKey key;
 } ServerKey;
 
 typedef struct ServerKeys {
@@ -44,7 +43,6 @@ typedef struct ServerKeys {
 } ServerKeys;
 
 struct CookieRing {
-    Aead aead;
     pthread_rwlock_t lock;
     ServerKeys keys;
     SipKey nonce_key;
@@ -65,7 +63,6 @@ int cookie_ring_new(CookieRing **ret)
         free(ring);
         return -error;
     }
-    ring->aead = aead_ciphers();
     ring->nonce_key = siphash_key(secret);
     *ret = ring;
     return 0;
@@ -83,25 +80,25 @@ CookieRing *cookie_ring_free(CookieRing *ring)
 
 /* --- keys --- */
 
-/* Exchanges all keys at once, and wipes the old ones and the given ones. */
-static void replace(CookieRing *ring, ServerKeys *keys)
+/* Exchanges all keys at once. */
+static void replace(CookieRing *ring, const ServerKeys *keys)
 {
     (void) pthread_rwlock_wrlock(&ring->lock);
     ring->keys = *keys;
     (void) pthread_rwlock_unlock(&ring->lock);
-    explicit_bzero(keys, sizeof(*keys));
 }
 
 static int make_key(ServerKey *key, size_t index)
 {
-    ServerKey made = {.aead = OWN_AEAD};
+    uint8_t bytes[NTS_KEY_MAX];
+    uint32_t id;
 
-    if (gnutls_rnd(GNUTLS_RND_KEY, made.bytes, nts_aead_key_length(OWN_AEAD)) < 0 ||
-        gnutls_rnd(GNUTLS_RND_NONCE, &made.id, sizeof(made.id)) < 0)
+    if (gnutls_rnd(GNUTLS_RND_KEY, bytes, nts_aead_key_length(OWN_AEAD)) < 0 ||
+        gnutls_rnd(GNUTLS_RND_NONCE, &id, sizeof(id)) < 0)
         return -EIO;
-    made.id = (made.id & ~(uint32_t) (KEYS - 1)) | (uint32_t) index;
-    *key = made;
-    explicit_bzero(&made, sizeof(made));
+    key->id = (id & ~(uint32_t) (KEYS - 1)) | (uint32_t) index;
+    aead_key_init(&key->key, OWN_AEAD, bytes);
+    explicit_bzero(bytes, sizeof(bytes));
     return 0;
 }
 
@@ -114,6 +111,7 @@ int cookie_ring_renew(CookieRing *ring)
         r = make_key(&keys.items[i], i);
     if (r >= 0)
         replace(ring, &keys);
+    explicit_bzero(&keys, sizeof(keys));
     return r;
 }
 
@@ -128,6 +126,7 @@ int cookie_ring_rotate(CookieRing *ring)
     int r = make_key(&keys.items[next], next);
     if (r >= 0)
         replace(ring, &keys);
+    explicit_bzero(&keys, sizeof(keys));
     return r;
 }
 
@@ -160,9 +159,9 @@ size_t cookie_ring_format(CookieRing *ring, double age, char ret[static COOKIE_R
         return 0;
     text_append_format(&text, "NKS1\n%.1f\n", CLAMP(age, 0.0, 1e12));
     for (size_t i = 0; i < KEYS; i++) {
-        const ServerKey *key = &keys->items[place_of(keys, i)];
-        hex_encode(key->bytes, nts_aead_key_length(key->aead), digits);
-        text_append_format(&text, "%08X %s %d\n", key->id, digits, (int) key->aead);
+        const ServerKey *item = &keys->items[place_of(keys, i)];
+        hex_encode(item->key.bytes, nts_aead_key_length(item->key.aead), digits);
+        text_append_format(&text, "%08X %s %d\n", item->id, digits, (int) item->key.aead);
     }
     explicit_bzero(digits, sizeof(digits));
     return text.length;
@@ -197,20 +196,19 @@ static bool read_line(Line *line)
     return true;
 }
 
-static bool read_aead(const Aead *aead, const char *word, NtsAead *ret)
+static bool read_aead(const char *word, NtsAead *ret)
 {
     int64_t number;
 
     if (!text_to_int(word, &number) || number < 0 || number > UINT16_MAX ||
-        nts_aead_key_length((NtsAead) number) == 0 ||
-        aead->nonce_length(aead->userdata, (NtsAead) number) == 0)
+        aead_nonce_length((NtsAead) number) == 0)
         return false;
     *ret = (NtsAead) number;
     return true;
 }
 
 /* The two lines of the head; *ret_aead: of all keys, NTS_AEAD_NONE: each key says its own. */
-static bool read_head(const Aead *aead, Line *line, NtsAead *ret_aead, double *ret_age)
+static bool read_head(Line *line, NtsAead *ret_aead, double *ret_age)
 {
     if (!read_line(line) || line->count != 1)
         return false;
@@ -219,33 +217,34 @@ static bool read_head(const Aead *aead, Line *line, NtsAead *ret_aead, double *r
         !text_to_double(line->words[line->count - 1], ret_age))
         return false;
     *ret_aead = NTS_AEAD_NONE;
-    return *ret_age >= 0 && (!old || read_aead(aead, line->words[0], ret_aead));
+    return *ret_age >= 0 && (!old || read_aead(line->words[0], ret_aead));
 }
 
 /* A key of that AEAD; NTS_AEAD_NONE: the line says which. */
-static bool read_key(const Aead *aead, Line *line, NtsAead of, ServerKey *ret)
+static bool read_key(Line *line, NtsAead aead, ServerKey *ret)
 {
-    uint8_t id[ID_SIZE];
+    uint8_t id[ID_SIZE], bytes[NTS_KEY_MAX];
 
-    *ret = (ServerKey) {.aead = of};
-    if (!read_line(line) || line->count != (of == NTS_AEAD_NONE ? 3 : 2) ||
-        (of == NTS_AEAD_NONE && !read_aead(aead, line->words[2], &ret->aead)))
+    if (!read_line(line) || line->count != (aead == NTS_AEAD_NONE ? 3 : 2) ||
+        (aead == NTS_AEAD_NONE && !read_aead(line->words[2], &aead)))
         return false;
-    size_t digits = 2 * nts_aead_key_length(ret->aead);
+    size_t digits = 2 * nts_aead_key_length(aead);
     if (strlen(line->words[0]) != 2 * ID_SIZE || !hex_decode(line->words[0], 2 * ID_SIZE, id) ||
-        strlen(line->words[1]) != digits || !hex_decode(line->words[1], digits, ret->bytes))
+        strlen(line->words[1]) != digits || !hex_decode(line->words[1], digits, bytes))
         return false;
     ByteReader reader = byte_reader(id, sizeof(id));
     ret->id = byte_reader_u32(&reader);
+    aead_key_init(&ret->key, aead, bytes);
+    explicit_bzero(bytes, sizeof(bytes));
     return true;
 }
 
 /* Keys stand in their order: each one's place is the one behind the last one's. */
-static bool read_keys(const Aead *aead, Line *line, NtsAead of, ServerKeys *ret)
+static bool read_keys(Line *line, NtsAead aead, ServerKeys *ret)
 {
     for (size_t i = 0; i < KEYS; i++) {
         ServerKey key;
-        if (!read_key(aead, line, of, &key))
+        if (!read_key(line, aead, &key))
             return false;
         if (i == 0)
             ret->current = (key.id + 2) % KEYS;
@@ -263,10 +262,9 @@ bool cookie_ring_parse(CookieRing *ring, const char *text, size_t length, double
     Line line = {.next = text, .left = length};
     ServerKeys keys = {0};
     double age;
-    NtsAead of;
+    NtsAead aead;
 
-    bool good = read_head(&ring->aead, &line, &of, &age) && read_keys(&ring->aead, &line, of, &keys) &&
-                line.left == 0;
+    bool good = read_head(&line, &aead, &age) && read_keys(&line, aead, &keys) && line.left == 0;
     if (good) {
         replace(ring, &keys);
         *ret_age = age;
@@ -296,22 +294,21 @@ static bool read_keys_of_client(const uint8_t *bytes, size_t length, NtsKeys *re
     return false;
 }
 
-static bool open_with(const CookieRing *ring, const uint8_t *cookie, size_t length, NtsKeys *ret)
+static bool open_with(const ServerKeys *keys, const uint8_t *cookie, size_t length, NtsKeys *ret)
 {
     ByteReader reader = byte_reader(cookie, length);
     uint32_t id = byte_reader_u32(&reader);
-    const ServerKey *key = &ring->keys.items[id % KEYS];
+    const ServerKey *item = &keys->items[id % KEYS];
     uint8_t plain[2 * NTS_KEY_MAX];
     size_t plain_length;
 
-    if (reader.failed || !ring->keys.valid || key->id != id)
+    if (reader.failed || !keys->valid || item->id != id)
         return false;
-    size_t nonce_length = ring->aead.nonce_length(ring->aead.userdata, key->aead);
-    const uint8_t *nonce = byte_reader_skip(&reader, nonce_length);
-    bool good = nonce &&
-                ring->aead.open(ring->aead.userdata, key->aead, key->bytes, (AeadText) {nonce, nonce_length},
-                                (AeadText) {0}, (AeadText) {reader.next, reader.left}, plain, sizeof(plain),
-                                &plain_length) &&
+    AeadText nonce = {.length = aead_nonce_length(item->key.aead)};
+    nonce.bytes = byte_reader_skip(&reader, nonce.length);
+    bool good = nonce.bytes &&
+                aead_key_open(&item->key, nonce, (AeadText) {0}, (AeadText) {reader.next, reader.left}, plain,
+                              sizeof(plain), &plain_length) &&
                 read_keys_of_client(plain, plain_length, ret);
     explicit_bzero(plain, sizeof(plain));
     return good;
@@ -322,7 +319,7 @@ static bool open_cookie(void *userdata, const uint8_t *cookie, size_t length, Nt
     CookieRing *ring = userdata;
 
     (void) pthread_rwlock_rdlock(&ring->lock);
-    bool good = open_with(ring, cookie, length, ret);
+    bool good = open_with(&ring->keys, cookie, length, ret);
     (void) pthread_rwlock_unlock(&ring->lock);
     return good;
 }
@@ -337,20 +334,18 @@ static void make_nonce(CookieRing *ring, uint8_t ret[static AEAD_NONCE_MAX])
     memcpy(ret, words, sizeof(words));
 }
 
-static size_t seal_with(CookieRing *ring, const ServerKey *key, AeadText plain,
+static size_t seal_with(CookieRing *ring, const ServerKey *item, AeadText plain,
                         uint8_t ret[static NTS_COOKIE_MAX])
 {
     ByteWriter writer = byte_writer(ret, ID_SIZE);
-    uint8_t *nonce = ret + ID_SIZE;
-    size_t nonce_length = ring->aead.nonce_length(ring->aead.userdata, key->aead);
-    size_t before = ID_SIZE + nonce_length;
+    const AeadText nonce = {ret + ID_SIZE, aead_nonce_length(item->key.aead)};
+    size_t before = ID_SIZE + nonce.length;
 
     static_assert(ID_SIZE + AEAD_NONCE_MAX + 2 * NTS_KEY_MAX + AEAD_OVERHEAD_MAX <= NTS_COOKIE_MAX, "room");
-    byte_writer_u32(&writer, key->id);
-    make_nonce(ring, nonce);
+    byte_writer_u32(&writer, item->id);
+    make_nonce(ring, ret + ID_SIZE);
     size_t sealed =
-        ring->aead.seal(ring->aead.userdata, key->aead, key->bytes, (AeadText) {nonce, nonce_length},
-                        (AeadText) {0}, plain, ret + before, NTS_COOKIE_MAX - before);
+        aead_key_seal(&item->key, nonce, (AeadText) {0}, plain, ret + before, NTS_COOKIE_MAX - before);
     return sealed > 0 ? before + sealed : 0;
 }
 

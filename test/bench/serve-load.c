@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* serve-load ADDRESS PORT RATE SECONDS CLIENTS basic|interleaved: asks for the time from many addresses
- * (10.64.0.0/10, which routing has to make local) and prints what became of it, a word and a number on each
- * line.
+/* serve-load ADDRESS PORT RATE SECONDS CLIENTS basic|interleaved|nts [KEYS]: asks for the time from many
+ * addresses (10.64.0.0/10, which routing has to make local) and prints what became of it, a word and a number
+ * on each line.
  *
  * basic: RATE requests per second are sent, whatever becomes of them; 0: as many as this core can make. Up to
  * 64 of one address go to the kernel as one packet that it cuts (UDP_SEGMENT), or one core could not ask for
  * more than another one can answer. Of the answers a sample is read and checked; they are counted by the
  * interface.
+ *
+ * nts: the same with authenticated requests, which are made beforehand, over and over; KEYS is the server's
+ * file ntskeys. A server keeps nothing of its clients, so it does not see that it has had a cookie before.
  *
  * interleaved: every client waits for its answer, which names the timestamp that the next request has to
  * carry. RATE is how many clients wait at once.
@@ -28,7 +31,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "serve-requests.h"
+
 #define PACKET_SIZE  48
+#define PACKET_MAX   NTS_REQUEST_SIZE
+#define NTS_REQUESTS 4096
 #define AT_ORIGIN    24
 #define AT_RECEIVE   32
 #define AT_TRANSMIT  40
@@ -55,6 +62,8 @@ typedef struct Load {
     double rate, seconds;
     uint32_t clients, next;
     bool interleaved;
+    NtsRequests *nts;   /* NULL: plain requests */
+    size_t packet_size; /* of a request, and of its answer */
     Client *client;
     uint64_t random;
     uint64_t sent, looked_at, wrong, read, interleaved_answers, refused;
@@ -106,16 +115,16 @@ static void open_socket(Load *load, const char *address, const char *port)
     set_option(load->fd, SOL_SOCKET, SO_SNDBUFFORCE, 1 << 22);
 }
 
-/* Control data: from which of our addresses, and in pieces of which size. Returns the length. */
-static size_t fill_control(Control *control, uint32_t client, bool segmented)
+/* Control data: from which of our addresses, and in pieces of which size, 0: in one. Returns the length. */
+static size_t fill_control(Control *control, uint32_t client, size_t segment)
 {
     struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(NETWORK + 1 + client)};
-    uint16_t size = PACKET_SIZE;
+    uint16_t size = (uint16_t) segment;
     struct cmsghdr *c = &control->header;
 
     *c = (struct cmsghdr) {CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
     memcpy(CMSG_DATA(c), &info, sizeof info);
-    if (!segmented)
+    if (segment == 0)
         return CMSG_SPACE(sizeof info);
     c = (struct cmsghdr *) (void *) (control->bytes + CMSG_SPACE(sizeof info));
     *c = (struct cmsghdr) {CMSG_LEN(sizeof size), SOL_UDP, UDP_SEGMENT};
@@ -137,9 +146,10 @@ static void fill_request(uint8_t *bytes, uint64_t origin, uint64_t receive, uint
 
 static void send_burst(Load *load, size_t segments)
 {
-    static uint8_t bytes[SEGMENTS_MAX * PACKET_SIZE];
+    static uint8_t bytes[SEGMENTS_MAX * PACKET_MAX];
+    size_t size = load->packet_size;
     Control control;
-    struct iovec io = {bytes, segments * PACKET_SIZE};
+    struct iovec io = {bytes, segments * size};
     struct msghdr message = {.msg_name = &load->server,
                              .msg_namelen = sizeof load->server,
                              .msg_iov = &io,
@@ -147,30 +157,40 @@ static void send_burst(Load *load, size_t segments)
                              .msg_control = &control};
 
     load->next = (load->next + 1) % load->clients;
-    message.msg_controllen = fill_control(&control, load->next, true);
+    message.msg_controllen = fill_control(&control, load->next, size);
     for (size_t i = 0; i < segments; i++)
-        fill_request(bytes + i * PACKET_SIZE, 0, 0, draw(load));
+        if (load->nts)
+            memcpy(bytes + i * size, nts_requests_next(load->nts), size);
+        else
+            fill_request(bytes + i * size, 0, 0, draw(load));
     if (sendmsg(load->fd, &message, MSG_DONTWAIT) > 0)
         load->sent += segments;
     else
         load->refused += segments;
 }
 
+static bool is_answer(const Load *load, const uint8_t *bytes, size_t length)
+{
+    if (load->nts)
+        return nts_requests_answered(load->nts, bytes, length);
+    return length == PACKET_SIZE && (bytes[0] & 7) == 4 && bytes[1] != 0;
+}
+
 /* Reads a batch of answers and counts those that are none. */
 static void look(Load *load)
 {
-    static uint8_t bytes[BATCH][PACKET_SIZE];
+    static uint8_t bytes[BATCH][PACKET_MAX];
     static struct iovec io[BATCH];
     static struct mmsghdr messages[BATCH];
 
     for (size_t i = 0; i < BATCH; i++) {
-        io[i] = (struct iovec) {bytes[i], PACKET_SIZE};
+        io[i] = (struct iovec) {bytes[i], PACKET_MAX};
         messages[i].msg_hdr = (struct msghdr) {.msg_iov = &io[i], .msg_iovlen = 1};
     }
     int count = recvmmsg(load->fd, messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++) {
         load->looked_at++;
-        load->wrong += messages[i].msg_len != PACKET_SIZE || (bytes[i][0] & 7) != 4 || bytes[i][1] == 0;
+        load->wrong += !is_answer(load, bytes[i], messages[i].msg_len);
     }
 }
 
@@ -249,7 +269,7 @@ static void ask_waiting(Load *load, double t)
                                                        .msg_iov = &io[count],
                                                        .msg_iovlen = 1,
                                                        .msg_control = &control[count]};
-            messages[count].msg_hdr.msg_controllen = fill_control(&control[count], load->next, false);
+            messages[count].msg_hdr.msg_controllen = fill_control(&control[count], load->next, 0);
             count++;
         }
         load->next = (load->next + 1) % load->clients;
@@ -296,11 +316,17 @@ static void run(Load *load, double until)
 
 int main(int argc, char **argv)
 {
-    Load load = {.random = UINT64_C(0x9e3779b97f4a7c15)};
+    Load load = {.random = UINT64_C(0x9e3779b97f4a7c15), .packet_size = PACKET_SIZE};
 
-    if (argc != 7) {
-        fputs("usage: serve-load ADDRESS PORT RATE SECONDS CLIENTS basic|interleaved\n", stderr);
+    if (argc < 7 || argc != (strcmp(argv[6], "nts") == 0 ? 8 : 7)) {
+        fputs("usage: serve-load ADDRESS PORT RATE SECONDS CLIENTS basic|interleaved|nts [KEYS]\n", stderr);
         return EXIT_FAILURE;
+    }
+    if (argc == 8) {
+        load.packet_size = NTS_REQUEST_SIZE;
+        load.nts = nts_requests_new(argv[7], NTS_REQUESTS);
+        if (!load.nts)
+            fail(argv[7]);
     }
     open_socket(&load, argv[1], argv[2]);
     load.rate = atof(argv[3]);
