@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "drift-file.h"
+#include "known-time.h"
 #include "number-file.h"
 
 static void look_for_interference(const World *world, Engine *engine)
@@ -94,6 +95,15 @@ static void save_updates(const World *world, const Action *action)
                       world->updates_file, strerror(-r));
 }
 
+static void save_stamp(const World *world, const Action *action)
+{
+    int r = world->nts_directory ? known_time_write(world->nts_directory, action->stamp_s) : 0;
+
+    if (r < 0)
+        journal_print(world->journal, LOG_LEVEL_WARNING, "Could not write %s/" KNOWN_TIME_FILE ": %s",
+                      world->nts_directory, strerror(-r));
+}
+
 static void send_packet(const World *world, const Action *action)
 {
     const IpEndpoint local = {.address = action->send.local, .port = action->send.local_port};
@@ -129,6 +139,7 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_SAVE_UPDATES: save_updates(world, &action); break;
         case ACTION_ESTABLISH_KEYS: establish_keys(engine, &action); break;
         case ACTION_KEEP_KEYS: break;
+        case ACTION_SAVE_STAMP: save_stamp(world, &action); break;
         case ACTION_EXIT:
             *ret_status = action.exit_status;
             outcome = ACTIONS_EXIT;

@@ -18,8 +18,9 @@ typedef struct World {
     bool rtc_sync;      /* the kernel may hear that it is synchronised */
     Exchanges *exchanges;
     Lookup *lookup;
-    const char *drift_file;   /* NULL: none */
-    const char *updates_file; /* NULL: none */
+    const char *drift_file;    /* NULL: none */
+    const char *updates_file;  /* NULL: none */
+    const char *nts_directory; /* ntsdumpdir; NULL: none */
 } World;
 
 typedef enum ActionsOutcome {

@@ -41,6 +41,7 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     config_free(daemon->config);
     daemon->config = config;
     daemon->world.drift_file = config->daemon.drift_file;
+    daemon->world.nts_directory = config->nts.dump_dir;
     daemon->world.rtc_sync = daemon_rtc_sync(config);
     (void) daemon_rekey(daemon, NULL);
     return COMMAND_OK;

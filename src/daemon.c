@@ -25,6 +25,7 @@
 #include "event-log.h"
 #include "hw/rtc-mode.h"
 #include "key-store.h"
+#include "known-time.h"
 #include "notify.h"
 #include "number-file.h"
 
@@ -267,6 +268,20 @@ static uint32_t updates_before_crash(const Daemon *daemon)
     return (uint32_t) updates;
 }
 
+/* 0: nothing is known. */
+static int64_t load_stamp(const Daemon *daemon)
+{
+    const char *directory = daemon->config->nts.dump_dir;
+    char buffer[256];
+    Text problem = TEXT(buffer);
+    int64_t seconds = 0;
+
+    if (directory && known_time_read(directory, &seconds, &problem) == KNOWN_TIME_BAD)
+        journal_print(daemon->journal, LOG_LEVEL_WARNING, "%s/" KNOWN_TIME_FILE " is not used: %s", directory,
+                      problem.data);
+    return seconds;
+}
+
 static int new_engine(Daemon *daemon)
 {
     const char *drift_file = daemon->config->daemon.drift_file;
@@ -279,6 +294,8 @@ static int new_engine(Daemon *daemon)
         .authenticator = key_ring_authenticator(daemon->keys),
         .restarted = daemon->options->restarted,
         .updates = updates_before_crash(daemon),
+        .lower_bound_s = BUILD_TIME,
+        .stamp_s = load_stamp(daemon),
     };
     char buffer[128];
     Text problem = TEXT(buffer);
@@ -389,6 +406,7 @@ static int connect_parts(Daemon *daemon)
         .exchanges = daemon->exchanges,
         .lookup = daemon->lookup,
         .drift_file = daemon->config->daemon.drift_file,
+        .nts_directory = daemon->config->nts.dump_dir,
         .updates_file = daemon->mode == ENGINE_STEER ? UPDATES_FILE : NULL,
     };
     if ((r = key_ring_new(&daemon->keys)) < 0)

@@ -336,6 +336,24 @@ static void text_entered(const Event *event, const char *drift_file, Text *text)
     text_append_format(text, "Time was entered by hand, system clock wrong by %.6f seconds", event->value);
 }
 
+static void text_confirmed(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text,
+                       "The clock did not fit the dates of certificates: %u sources confirm another time",
+                       event->agreeing);
+}
+
+static void text_overruled(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(
+        text,
+        "The time that was known once is %.0f seconds later than what most authenticated sources "
+        "say: it is given up",
+        event->value);
+}
+
 static const struct {
     TextWriter write;
     LogLevel level;
@@ -372,6 +390,8 @@ static const struct {
     [EVENT_KEYS_ESTABLISHED] = {text_keys_established, LOG_LEVEL_INFO, "fd5c0d3d23524260be3bc4140b7df2eb"},
     [EVENT_KEYS_RESTORED] = {text_keys_restored, LOG_LEVEL_INFO, "2e460dfef914436b8054016c4070e997"},
     [EVENT_KEYS_FAILED] = {text_keys_failed, LOG_LEVEL_WARNING, "ee4546e445f040869d119b822a520a20"},
+    [EVENT_TIME_CONFIRMED] = {text_confirmed, LOG_LEVEL_WARNING, "509cc462833b451bad40b5fa0ffbbc7d"},
+    [EVENT_STAMP_OVERRULED] = {text_overruled, LOG_LEVEL_WARNING, "2db6f10aa4c6405cbc989af610c4ef4f"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},
 };
 

@@ -197,6 +197,8 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_INITSTEPSLEW:
     case EVENT_NO_INITSTEPSLEW:
     case EVENT_SOURCE_NOT_ADDED:
+    case EVENT_TIME_CONFIRMED:
+    case EVENT_STAMP_OVERRULED:
     case EVENT_KIND_COUNT: break;
     }
 }

@@ -121,12 +121,13 @@ static void carry_out(World *world, const Action *action)
         break;
     case ACTION_SET_STATUS: require(action->status.max_error >= 0, "a bound"); break;
     case ACTION_SAVE_DRIFT:
-    case ACTION_ESTABLISH_KEYS:
-    case ACTION_KEEP_KEYS:
         require(isfinite(action->drift.frequency_ppm) && action->drift.skew_ppm >= 0, "a drift");
         break;
     case ACTION_SAVE_UPDATES: require(action->updates > 0, "a number of updates"); break;
     case ACTION_EXIT: world->ended = true; break;
+    case ACTION_SAVE_STAMP: require(action->stamp_s > 0, "a time"); break;
+    case ACTION_ESTABLISH_KEYS:
+    case ACTION_KEEP_KEYS:
     case ACTION_CLOSE:
     case ACTION_KIND_COUNT: break;
     }

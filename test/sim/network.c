@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nts.h"
 #include "random.h"
 
 #define IN_FLIGHT_MAX  256
@@ -214,6 +215,7 @@ void network_send(Network *network, int64_t now, const Action *send)
         queued = state->server.queue * random_exponential(&network->random);
     back = arrival + PROCESSING + queued;
     back += draw_delay(network, &state->server.back, &state->last_back, back, &lost);
+    delivery.server = (size_t) (state - network->servers);
     if (state->server.refuses)
         delivery.kind = DELIVERY_REFUSED;
     else if (state->server.world)
@@ -221,9 +223,10 @@ void network_send(Network *network, int64_t now, const Action *send)
                             &delivery.error);
     else
         delivery.error = write_answer(network, state, send->send.bytes, arrival, queued, delivery.bytes);
+    delivery.length =
+        sim_authenticate(delivery.server, send, delivery.bytes, delivery.length, sizeof(delivery.bytes));
     delivery.noise = state->server.back.noise * random_normal(&network->random);
     delivery.at = ns_from_seconds(back);
-    delivery.server = (size_t) (state - network->servers);
     delivery.delay = back - time - PROCESSING;
     delivery.error += ((arrival - time) - (back - arrival - PROCESSING - queued) - delivery.noise) / 2;
     if (!lost && !is_out(&state->server, time))
@@ -243,6 +246,26 @@ void network_look_up(Network *network, int64_t now, const Action *resolve)
     launch(network, &delivery);
 }
 
+/* As long as the client waits for an answer, s. */
+#define ESTABLISHMENT_MAX 16
+
+void network_establish(Network *network, int64_t now, const Action *establish)
+{
+    const ServerState *state = find_server(network, &establish->establish.server.address);
+    Delivery delivery = {.kind = DELIVERY_KEYS, .source = establish->establish.source};
+    double takes = ESTABLISHMENT_MAX;
+
+    if (state && state->server.validity.to != 0 && !is_out(&state->server, (double) now * 1e-9)) {
+        takes = state->server.establishing;
+        sim_establish((size_t) (state - network->servers), &state->server.validity, establish,
+                      &delivery.establishment);
+    } else {
+        delivery.establishment.failure = NTS_TIMEOUT;
+    }
+    delivery.at = now + ns_from_seconds(takes);
+    launch(network, &delivery);
+}
+
 static void remove_delivery(Network *network, size_t index)
 {
     network->in_flight[index] = network->in_flight[--network->in_flight_count];
@@ -251,7 +274,7 @@ static void remove_delivery(Network *network, size_t index)
 void network_close(Network *network, ExchangeId exchange)
 {
     for (size_t i = network->in_flight_count; i-- > 0;)
-        if (network->in_flight[i].kind != DELIVERY_NAME &&
+        if (network->in_flight[i].kind != DELIVERY_NAME && network->in_flight[i].kind != DELIVERY_KEYS &&
             network->in_flight[i].exchange.value == exchange.value)
             remove_delivery(network, i);
 }

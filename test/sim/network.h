@@ -9,7 +9,12 @@
 
 typedef struct Network Network;
 
-typedef enum DeliveryKind { DELIVERY_PACKET = 0, DELIVERY_REFUSED, DELIVERY_NAME } DeliveryKind;
+typedef enum DeliveryKind {
+    DELIVERY_PACKET = 0,
+    DELIVERY_REFUSED,
+    DELIVERY_NAME,
+    DELIVERY_KEYS
+} DeliveryKind;
 
 /* Something that reaches the client. */
 typedef struct Delivery {
@@ -21,10 +26,11 @@ typedef struct Delivery {
     size_t server;
     double error, delay; /* s, of the exchange */
     size_t length;
-    uint8_t bytes[48];
-    SourceId source; /* of DELIVERY_NAME */
+    uint8_t bytes[NTP_PACKET_MAX];
+    SourceId source; /* of DELIVERY_NAME and DELIVERY_KEYS */
     IpAddress addresses[SIM_SERVERS_MAX];
     size_t address_count;
+    NtsEstablishment establishment;
 } Delivery;
 
 /* In sim.c: what the engine of a world answers to a request that arrives then and whose answer leaves then
@@ -39,6 +45,7 @@ SimServer *network_server(Network *network, size_t server);
 
 void network_send(Network *network, int64_t now, const Action *send);
 void network_look_up(Network *network, int64_t now, const Action *resolve);
+void network_establish(Network *network, int64_t now, const Action *establish);
 void network_close(Network *network, ExchangeId exchange);
 void network_clear(Network *network);
 

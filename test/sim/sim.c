@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "network.h"
+#include "nts/aead.h"
 #include "random.h"
 
 /* Step of the kernel's frequency: 2^-16 ppm. */
@@ -30,7 +31,8 @@ struct Sim {
     double walk;         /* part of the oscillator's rate that wanders */
     double correction;   /* of the kernel, as the engine set it */
     double local_offset; /* s, bare oscillator less true time */
-    double raw_offset;   /* s, kernel clock less true time */
+    int64_t set_ns;      /* kernel clock less true time: what setting and stepping it has added ... */
+    double raw_offset;   /* s, ... and the rest, which is too small to be lost beside years */
     double mono_offset;  /* s, without the steps */
     double bare_rate;    /* of the oscillator, less 1 */
     double rate;         /* of both kernel clocks, less 1 */
@@ -76,6 +78,7 @@ Sim *sim_new(uint64_t seed, const SimOscillator *oscillator)
         .entropy = seed,
         .random = draw_bytes,
         .random_userdata = &sim->secrets,
+        .aead = aead_ciphers(),
     };
     find_rate(sim);
     return sim;
@@ -159,13 +162,13 @@ Now sim_now(const Sim *sim)
 {
     return (Now) {
         .mono = {sim->now_ns + ns_from_seconds(sim->mono_offset)},
-        .raw = {SIM_EPOCH + sim->now_ns + ns_from_seconds(sim->raw_offset)},
+        .raw = {SIM_EPOCH + sim->now_ns + sim->set_ns + ns_from_seconds(sim->raw_offset)},
     };
 }
 
 double sim_error(const Sim *sim)
 {
-    return sim->raw_offset;
+    return (double) sim->set_ns * 1e-9 + sim->raw_offset;
 }
 
 double sim_frequency_error(const Sim *sim)
@@ -218,7 +221,7 @@ bool sim_answer(Sim *sim, double arrival, double leaves, const Action *send, uin
     engine_server_snapshot(sim->engine, now, &snapshot);
     server_batch_start(&snapshot, request.received, INT8_MIN, &batch);
     random_fill(&sim->secrets, &fuzz, sizeof(fuzz));
-    *ret_error = sim->raw_offset;
+    *ret_error = sim_error(sim);
     return server_answer(&batch, &request, &question, fuzz, ret) == SERVER_ANSWERED;
 }
 
@@ -232,7 +235,7 @@ static void set_frequency(Sim *sim, double frequency)
 
 static void step(Sim *sim, int64_t offset_ns)
 {
-    sim->raw_offset += (double) offset_ns * 1e-9;
+    sim->set_ns += offset_ns;
     sim->counters.steps++;
     sim->counters.step_sum += (double) offset_ns * 1e-9;
     engine_on_stepped(sim->engine, true, offset_ns, sim_now(sim));
@@ -259,13 +262,17 @@ static void carry_out(Sim *sim, const Action *action)
         sim->counters.max_error = action->status.max_error;
         break;
     case ACTION_SAVE_DRIFT:
-    case ACTION_ESTABLISH_KEYS:
-    case ACTION_KEEP_KEYS:
         sim->counters.drift_saved++;
         sim->counters.drift_ppm = action->drift.frequency_ppm;
         /* The file speaks of what the oscillator gains; the engine is told a correction. */
         sim->setup.drift_frequency = -action->drift.frequency_ppm * PPM;
         sim->setup.drift_skew = action->drift.skew_ppm * PPM;
+        break;
+    case ACTION_ESTABLISH_KEYS: network_establish(sim->network, sim->now_ns, action); break;
+    case ACTION_KEEP_KEYS: break; /* they are established anew */
+    case ACTION_SAVE_STAMP:
+        sim->counters.stamps++;
+        sim->setup.stamp_s = action->stamp_s;
         break;
     case ACTION_SAVE_UPDATES: sim->setup.updates = action->updates; break;
     case ACTION_EXIT:
@@ -308,9 +315,16 @@ void sim_kill(Sim *sim)
     network_clear(sim->network);
 }
 
+void sim_stop(Sim *sim)
+{
+    engine_stop(sim->engine, sim_now(sim));
+    drain(sim);
+}
+
 void sim_set_clock(Sim *sim, double error)
 {
-    sim->raw_offset = error;
+    sim->set_ns = ns_from_seconds(error);
+    sim->raw_offset = 0;
 }
 
 void sim_reconfigure(Sim *sim, const Config *config)
@@ -349,6 +363,9 @@ static void deliver(Sim *sim, const Delivery *delivery)
     case DELIVERY_REFUSED: engine_on_send_failed(sim->engine, delivery->exchange, ECONNREFUSED, now); break;
     case DELIVERY_NAME:
         engine_on_resolved(sim->engine, delivery->source, delivery->addresses, delivery->address_count, now);
+        break;
+    case DELIVERY_KEYS:
+        engine_on_keys_established(sim->engine, delivery->source, &delivery->establishment, now);
         break;
     }
     drain(sim);

@@ -69,6 +69,9 @@ typedef struct SimServer {
     Sim *world;       /* it is the engine of another world, which runs beside this one: sim_run() both by
                          turns in small steps. NULL: what stands above says what it answers */
     char name[64];    /* for lookups; "": only its address */
+    NtsValidity validity; /* of the certificates of its host of keys, seconds since 1970; 0 and 0: it has
+                             none, and nobody answers */
+    double establishing;  /* s that an establishment takes */
 } SimServer;
 
 Sim *sim_new(uint64_t seed, const SimOscillator *oscillator);
@@ -103,6 +106,9 @@ void sim_witness(Sim *sim, SimWitness witness, void *userdata);
 void sim_start(Sim *sim);
 void sim_kill(Sim *sim);
 
+/* The daemon ends in order; sim_kill() takes it away. */
+void sim_stop(Sim *sim);
+
 /* Somebody else sets the kernel clock: from now on it is ahead of true time by so many seconds. */
 void sim_set_clock(Sim *sim, double error);
 
@@ -132,6 +138,7 @@ typedef struct SimCounters {
     uint64_t updates; /* of the kernel's frequency */
     uint64_t drift_saved;
     double drift_ppm;  /* last saved */
+    uint64_t stamps;   /* ACTION_SAVE_STAMP; sim_setup() has the last one */
     bool synchronized; /* last ACTION_SET_STATUS */
     double max_error;  /* of it */
     bool exited;       /* ACTION_EXIT came */

@@ -223,6 +223,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_SET_STATUS:
     case ACTION_SAVE_DRIFT:
     case ACTION_SAVE_UPDATES:
+    case ACTION_SAVE_STAMP:
     case ACTION_KIND_COUNT: break;
     }
 }
@@ -367,7 +368,7 @@ static void test_keys_come_first(void **state)
     assert_false(world.establish.establish.anew);
     assert_int_equal(world.establish.establish.lower_bound_s, EPOCH_S - 1000);
     assert_int_equal(world.establish.establish.now_s, EPOCH_S);
-    assert_int_equal(world.establish.establish.dates, NTS_DATES_CHECKED);
+    assert_int_equal(world.establish.establish.dates, NTS_DATES_PROVISIONAL);
     assert_int_equal(report(&world).attempts, 1);
     assert_explained(&world, "are being established");
 

@@ -34,6 +34,11 @@ static void test_texts(void **state)
          "Can't synchronise: no majority (only 2 of 4 sources agree)"},
         {{EVENT_SELECTION_FAILED, .reason = CLOCK_NO_MAJORITY, .candidates = 4},
          "Can't synchronise: no majority (no agreement among 4 sources)"},
+        {{EVENT_TIME_CONFIRMED, .agreeing = 3},
+         "The clock did not fit the dates of certificates: 3 sources confirm another time"},
+        {{EVENT_STAMP_OVERRULED, .value = 86400},
+         "The time that was known once is 86400 seconds later than what most authenticated sources say: it "
+         "is given up"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_CONTRADICTORY},
          "Time of 192.0.2.4 (" NAME ") is outside the dates of its own certificates"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_UNCONFIRMED, .value = 1,

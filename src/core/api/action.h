@@ -28,6 +28,7 @@ typedef enum ActionKind {
     ACTION_SAVE_UPDATES,   /* write how many updates there were, before anything that follows: no answer */
     ACTION_ESTABLISH_KEYS, /* by TLS, for a source with NTS -> engine_on_keys_established() */
     ACTION_KEEP_KEYS,      /* for the next start: no answer */
+    ACTION_SAVE_STAMP,     /* write down what time it is for certain: no answer */
     ACTION_EXIT,           /* end the daemon with `status` */
     ACTION_KIND_COUNT,
 } ActionKind;
@@ -83,6 +84,7 @@ typedef struct Action {
             IpAddress server; /* of keys */
             NtsKept kept;
         } keep;
+        int64_t stamp_s; /* seconds since 1970 */
         int exit_status;
     };
 } Action;

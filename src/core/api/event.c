@@ -41,6 +41,8 @@ static const char *const event_names[] = {
     [EVENT_TIME_ENTERED] = "time-entered",
     [EVENT_INITSTEPSLEW] = "initstepslew",
     [EVENT_NO_INITSTEPSLEW] = "no-initstepslew",
+    [EVENT_TIME_CONFIRMED] = "time-confirmed",
+    [EVENT_STAMP_OVERRULED] = "stamp-overruled",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

@@ -44,6 +44,9 @@ typedef enum EventKind {
     EVENT_KEYS_ESTABLISHED,  /* of NTS: validity */
     EVENT_KEYS_RESTORED,     /* those of the last run go on */
     EVENT_KEYS_FAILED, /* once for each failure in a row: failure, validity; address: of the host of keys */
+    EVENT_TIME_CONFIRMED,  /* the clock did not fit the dates of certificates: agreeing sources say what does
+                            */
+    EVENT_STAMP_OVERRULED, /* value: s by which what was written down once is later than what sources say */
     EVENT_KIND_COUNT,
 } EventKind;
 

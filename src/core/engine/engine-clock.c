@@ -470,6 +470,7 @@ void engine_on_jump(Engine *engine, int64_t jump_ns)
 {
     engine_emit(engine, EVENT_DISRUPTED, NULL)->value = (double) jump_ns * 1e-9;
     engine->disrupted = true;
+    engine_forget_time(engine);
     if (mono_is_set(engine->slew_deadline))
         engine_set_frequency(engine, engine->discipline.frequency);
     engine->slew_deadline = MONO_UNSET;

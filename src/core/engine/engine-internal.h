@@ -12,6 +12,7 @@
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
  *   engine-nts.c      keys and cookies of sources with Network Time Security
+ *   engine-dates.c    the dates of their certificates, and a clock that does not fit them
  *   engine-select.c   selection, and what it tells
  *   engine-clock.c    what follows from it for the clock
  *   engine-leap.c     leap seconds
@@ -32,10 +33,6 @@
 #include "core/ntp/poll.h"
 #include "core/select/select.h"
 #include "core/stats/sample-filter.h"
-
-/* Wire timestamps are taken to be near the present, but a clock that starts in 1970 does not
- * know the present: it is not before this (2026-01-01). ns since 1970. */
-#define ERA_PIVOT_MIN (INT64_C(1767225600) * NSEC_PER_SEC)
 
 /* Standard deviations of offset and frequency that the bound of the error allows for. */
 #define ENGINE_BOUND_SIGMAS 3.0
@@ -71,9 +68,9 @@ typedef struct SourceNts {
     uint32_t fruitless;        /* successes in a row without an answer that their keys prove */
     NtsFailure failure;        /* of the last attempt */
     NtsFailure told;           /* the last failure that was told; NTS_OK: none since the last success */
-    bool provisional;     /* the certificates are right in all but their dates: its time does not count */
-    NtsValidity validity; /* of the certificates */
-    NtsKeys other_keys;   /* to be tried when the server does not take the keys; NTS_AEAD_NONE: none */
+    NtsValidity validity;      /* of the certificates */
+    bool unproven;             /* the truth has not been held against it yet */
+    NtsKeys other_keys;        /* to be tried when the server does not take the keys; NTS_AEAD_NONE: none */
 } SourceNts;
 
 typedef struct Source {
@@ -151,6 +148,9 @@ struct Engine {
     MonoTime leap_guard;      /* samples are dropped until then: a leap second was just now; unset: no */
     MonoTime broadcast_start; /* turns of `broadcast` are counted from here */
     MonoTime broadcast_last;  /* what was due until then has been sent */
+    bool knows_time;          /* selection has found the time since the last jump */
+    int64_t stamp_s;          /* it was that late once, seconds since 1970; 0: unknown */
+    MonoTime last_stamp;      /* ACTION_SAVE_STAMP; unset: never */
     MonoTime next_refresh;    /* all names are looked up again; unset: never */
     MonoTime next_replace;    /* of a bad source: not before */
 
@@ -266,6 +266,24 @@ static inline const IpAddress *source_host(const Source *source)
     return source->nts ? &source->nts->host : &source->remote.address;
 }
 void engine_keep_keys(Engine *engine); /* for the next start */
+
+/* engine-dates.c */
+int64_t engine_now_s(const Engine *engine);  /* seconds since 1970, by the corrected clock */
+NtsDates engine_dates(const Engine *engine); /* what the dates of certificates mean at present */
+/* Our clock, or the certificates of some source, are wrong. */
+bool engine_is_in_doubt(const Engine *engine);
+/* The clock is wrong, or may be: no source that is still being brought up is left out. */
+bool engine_hears_all(const Engine *engine);
+/* Keys come from certificates with that validity. Anything but NTS_OK: they must not be used. */
+NtsFailure source_take_dates(Engine *engine, Source *source, const NtsValidity *validity);
+/* What the dates say about a candidate, whose samples are filled in. */
+void source_judge_dates(const Engine *engine, const Source *source, SelectCandidate *c);
+/* Our clock has just been found right; doubted: it was in doubt before. */
+/* About what time it is, for the era of timestamps; ns since 1970. */
+int64_t engine_era_pivot(const Engine *engine);
+void engine_learn_time(Engine *engine, bool doubted);
+void engine_forget_time(Engine *engine);
+void engine_save_stamp(Engine *engine);
 
 /* engine-peer.c */
 ExchangeId source_peer_exchange(const Source *source);

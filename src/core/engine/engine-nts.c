@@ -90,7 +90,7 @@ static void forget_keys(SourceNts *nts)
     explicit_bzero(&nts->other_keys, sizeof(nts->other_keys));
     nts->server[0] = '\0';
     nts->established = MONO_UNSET;
-    nts->provisional = false;
+    nts->unproven = false;
 }
 
 void source_nts_set_host(Source *source, const IpAddress *host)
@@ -220,13 +220,6 @@ void source_nts_on_silence(Engine *engine, Source *source)
 
 /* --- what is asked for --- */
 
-/* What the dates of certificates mean at present. */
-static NtsDates dates_of(const Engine *engine)
-{
-    return engine->discipline.updates < (uint32_t) engine->config->nts.no_time_check ? NTS_DATES_IGNORED
-                                                                                     : NTS_DATES_CHECKED;
-}
-
 static bool has_aead(const Engine *engine, NtsAead aead)
 {
     const Aead *ciphers = &engine->setup.aead;
@@ -246,21 +239,14 @@ static size_t list_aeads(const Engine *engine, NtsAead ret[static NTS_AEADS_MAX]
     return count;
 }
 
-static int64_t now_s(const Engine *engine)
-{
-    LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
-
-    return clock_to_cooked(&engine->clock, at).ns / NSEC_PER_SEC;
-}
-
 static void fill_establishment(const Engine *engine, const Source *source, Action *ret)
 {
     ret->establish = (typeof(ret->establish)) {
         .source = source->id,
         .server = {.address = source->nts->host, .port = source->config.nts_port},
         .cert_set = source->config.cert_set,
-        .dates = dates_of(engine),
-        .now_s = now_s(engine),
+        .dates = engine_dates(engine),
+        .now_s = engine_now_s(engine),
         .lower_bound_s = engine->setup.lower_bound_s,
         .anew = source->nts->anew,
     };
@@ -276,7 +262,7 @@ static void fill_kept(const Engine *engine, const Source *source, Action *ret)
 
     ret->keep.server = nts->host;
     *kept = (NtsKept) {
-        .established_s = now_s(engine) - (int64_t) age,
+        .established_s = engine_now_s(engine) - (int64_t) age,
         .remote = source->remote,
         .serial = nts->serial,
     };
@@ -297,14 +283,15 @@ void engine_keep_keys(Engine *engine)
 {
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
-        if (source->nts && is_ready(source) && !source->nts->provisional)
+        if (source->nts && is_ready(source) && !source->nts->unproven)
             action_queue_push(&engine->actions, ACTION_KEEP_KEYS)->keys = source->id;
     }
 }
 
 /* --- what becomes of it --- */
 
-static void fail(Engine *engine, Source *source, NtsFailure failure)
+/* validity: of the certificates that it was about. */
+static void fail(Engine *engine, Source *source, NtsFailure failure, const NtsValidity *validity)
 {
     SourceNts *nts = source->nts;
 
@@ -316,7 +303,7 @@ static void fail(Engine *engine, Source *source, NtsFailure failure)
         nts->told = failure;
         Event *event = engine_emit(engine, EVENT_KEYS_FAILED, source);
         event->failure = failure;
-        event->validity = nts->validity;
+        event->validity = *validity;
         event->address = nts->host;
     }
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
@@ -328,7 +315,7 @@ void source_nts_revoke(Engine *engine, Source *source, NtsFailure failure)
     forget_keys(source->nts);
     source_drop_samples(engine, source);
     source->poll_deadline = MONO_UNSET;
-    fail(engine, source, failure);
+    fail(engine, source, failure, &source->nts->validity);
 }
 
 void source_nts_due(Engine *engine, Source *source)
@@ -341,7 +328,7 @@ void source_nts_due(Engine *engine, Source *source)
     nts->begun = engine->now.mono;
     nts->not_before = mono_add(engine->now.mono, SPACING);
     if (list_aeads(engine, aeads) == 0) {
-        fail(engine, source, NTS_NO_AEAD);
+        fail(engine, source, NTS_NO_AEAD, &(NtsValidity) {0});
         return;
     }
     nts->asked = true;
@@ -391,8 +378,6 @@ static void take_keys(Engine *engine, Source *source, const NtsEstablishment *es
 
     nts_client_load(nts->client, &establishment->keys, establishment->cookies, establishment->cookie_count);
     nts->other_keys = establishment->other_keys;
-    nts->provisional = establishment->provisional;
-    nts->validity = establishment->validity;
     nts->established = engine->now.mono;
     nts->serial++;
     nts->anew = true;
@@ -435,9 +420,11 @@ void engine_on_keys_established(Engine *engine, SourceId id, const NtsEstablishm
     if (!source)
         return;
     source->nts->asked = false;
-    if (establishment->failure != NTS_OK) {
-        source->nts->validity = establishment->validity;
-        fail(engine, source, establishment->failure);
+    NtsFailure failure = establishment->failure;
+    if (failure == NTS_OK)
+        failure = source_take_dates(engine, source, &establishment->validity);
+    if (failure != NTS_OK) {
+        fail(engine, source, failure, &establishment->validity);
         return;
     }
     take_keys(engine, source, establishment);
@@ -461,7 +448,7 @@ void source_nts_on_resolved(Engine *engine, Source *source, const IpAddress *add
 /* Keys are as old as the clock says, if it can be believed that much. */
 static bool is_fresh(const Engine *engine, const NtsKept *kept, double *ret_age)
 {
-    double age = (double) (now_s(engine) - kept->established_s);
+    double age = (double) (engine_now_s(engine) - kept->established_s);
 
     *ret_age = fmax(age, 0);
     return age <= engine->config->nts.refresh;

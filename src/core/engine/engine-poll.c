@@ -315,7 +315,7 @@ static ClientContext context_of(const Engine *engine, const Source *source)
         .own_root_delay = engine->reference.last.root_delay,
         .own_reference = ntp_time_from_ns(engine->reference.last.cooked.ns),
         .loop_is_fine = source->origin == SOURCE_OF_PRELUDE,
-        .pivot_ns = MAX(engine->now.raw.ns, ERA_PIVOT_MIN),
+        .pivot_ns = engine_era_pivot(engine),
     };
 }
 

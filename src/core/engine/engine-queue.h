@@ -31,6 +31,7 @@ typedef struct QueuedAction {
         SourceId keys; /* to establish, or to keep */
         typeof(((Action *) NULL)->drift) drift;
         uint32_t updates;
+        int64_t stamp_s;
         int exit_status;
     };
 } QueuedAction;

@@ -81,7 +81,7 @@ static bool is_waited_for(const Engine *engine, const Source *source)
         return false;
     if (source->nts && source_nts_is_starting(source))
         return !mono_is_set(source->nts->begun) ||
-               mono_diff(engine->now.mono, source->nts->begun) < START_PATIENCE;
+               mono_diff(engine->now.mono, source->nts->begun) < START_PATIENCE || engine_hears_all(engine);
     if (source->attempts == 0)
         return true;
     double since = mono_diff(engine->now.mono, source->last_request);
@@ -133,6 +133,9 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         .unreachable_run = source->poll.missed_run,
         .max_unreach = source->config.max_unreach,
         .updated = source->updated,
+        .authenticated = source_is_authenticated(source),
+        .name = source->config.name,
+        .address = source->remote.address,
         .memory = &source->memory,
     };
     if (engine->local.config.orphan) {
@@ -148,6 +151,7 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
     c->has_samples = true;
     c->newest = source_stats_newest(source->stats)->time;
     fill_roots(engine, source, at, c);
+    source_judge_dates(engine, source, c);
 }
 
 /* --- what selection has changed --- */
@@ -286,6 +290,15 @@ bool engine_select_hosts(Engine *engine)
     return engine->selection.selected;
 }
 
+static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
+{
+    bool doubted = engine_is_in_doubt(engine);
+
+    engine_update_clock(engine, at, cooked);
+    if (engine->reference.synchronized && !engine->ended)
+        engine_learn_time(engine, doubted);
+}
+
 void engine_select(Engine *engine)
 {
     LocalTime at = clock_to_local(&engine->clock, engine->now.raw);
@@ -297,7 +310,7 @@ void engine_select(Engine *engine)
     if (engine->selection.selected) {
         note_selected(engine);
         if (selection_is_news(engine))
-            engine_update_clock(engine, at, cooked);
+            update_clock(engine, at, cooked);
         return;
     }
     engine->selected = (SourceId) {0};

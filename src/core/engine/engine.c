@@ -74,7 +74,9 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->setup = *setup;
     engine->now = now;
     engine->noise = setup->entropy;
-    engine->slew_deadline = engine->last_status = engine->leap_guard = engine->prelude_end = MONO_UNSET;
+    engine->slew_deadline = engine->last_status = engine->last_stamp = MONO_UNSET;
+    engine->leap_guard = engine->prelude_end = MONO_UNSET;
+    engine->stamp_s = setup->stamp_s;
     engine->last_drift = engine->next_replace = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
@@ -268,6 +270,7 @@ static SourceId source_of(const QueuedAction *queued)
     case ACTION_SET_STATUS:
     case ACTION_SAVE_DRIFT:
     case ACTION_SAVE_UPDATES:
+    case ACTION_SAVE_STAMP:
     case ACTION_EXIT:
     case ACTION_KIND_COUNT: break;
     }
@@ -294,6 +297,7 @@ bool engine_next_action(Engine *engine, Action *ret)
     case ACTION_STEP: ret->step = queued.step; break;
     case ACTION_SET_STATUS: ret->status = queued.status; break;
     case ACTION_SAVE_DRIFT: ret->drift = queued.drift; break;
+    case ACTION_SAVE_STAMP: ret->stamp_s = queued.stamp_s; break;
     case ACTION_SAVE_UPDATES: ret->updates = queued.updates; break;
     case ACTION_ESTABLISH_KEYS:
     case ACTION_KEEP_KEYS: source_nts_fill_action(engine, source, ret); break;
@@ -334,6 +338,7 @@ void engine_stop(Engine *engine, Now now)
     engine_enter(engine, now);
     engine->ended = true;
     engine_keep_keys(engine);
+    engine_save_stamp(engine);
     for (size_t i = 0; i < engine->source_count; i++)
         source_stop_polling(engine, engine->sources[i]);
     if (mono_is_set(engine->slew_deadline))

@@ -42,6 +42,7 @@ typedef struct EngineSetup {
     void *random_userdata;
     Aead aead;                   /* ciphers of NTS; without functions: none */
     int64_t lower_bound_s;       /* it is certainly later, seconds since 1970 */
+    int64_t stamp_s;             /* ACTION_SAVE_STAMP of an earlier run; 0: none */
     Authenticator authenticator; /* who has the keys; without functions: nobody */
     bool restarted;              /* -R: no stepping by makestep's positive limit */
     uint32_t updates;            /* ACTION_SAVE_UPDATES of a daemon that crashed: they count on; 0: none */

@@ -6,8 +6,8 @@
 #include "core/select/select.h"
 
 #include <math.h>
-#include <strings.h>
 
+#include "base/text.h"
 #include "core/select/combine.h"
 #include "core/select/intersection.h"
 
@@ -210,7 +210,7 @@ static bool judge_agreement(const Run *run)
 /* Who holds the key of one certificate, however old, holds all the addresses behind its name as well. */
 static bool is_same_witness(const SelectCandidate *a, const SelectCandidate *b)
 {
-    return ip_address_equal(&a->address, &b->address) || strcasecmp(a->name, b->name) == 0;
+    return ip_address_equal(&a->address, &b->address) || text_equal_ignore_case(a->name, b->name);
 }
 
 /* How many authenticated sources there are, each witness once. */
