@@ -116,3 +116,26 @@ def test_wrong_secret(bus, keyed):
         found = soon(lambda where=address: (now := source(bus, where))["org.timeball1.NTP"]["Sent"] >= 4 and now, what="requests")
         assert found["org.timeball1.NTP"]["ValidReceived"] == 0 and found["org.timeball1.Source"]["Reachability"] == 0
         assert not found["org.timeball1.NTP"]["Authenticated"]
+
+
+@pytest.fixture(scope="module", name="interleaving")
+def keyed_and_interleaving(bus, others):
+    """Keys and interleaved mode at once, with chronyd: NTPsec does not know that mode."""
+    assert others
+    lines = [f"server {address} {OPTIONS} key {number} version 4 xleave" for number in [*NUMBERS, WRONG]
+             for address in addresses(place("chronyd", number))]
+    daemon = Daemon(f"keyfile {our_keys()}", *lines, bus=bus)
+    daemon.synchronized()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("number", NUMBERS, ids=NAMES.get)
+def test_key_and_interleaved(bus, interleaving, number, family):
+    """The MAC covers the timestamps that an interleaved answer has."""
+    assert interleaving.process.alive()
+    address = addresses(place("chronyd", number))[family]
+    exchange = soon(lambda: (now := source(bus, address)["org.timeball1.NTP"])["Interleaved"] and now, what=f"{address} interleaved")
+    assert exchange["Authenticated"] and exchange["Tests"]["5"]
+    soon(lambda: selected(bus, address), what=f"{address} among the good ones")

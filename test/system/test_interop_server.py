@@ -128,3 +128,21 @@ def test_wrong_secret(keyed, bus):
     for address in addresses(place(WRONG)):
         seen = keyed.source(address)
         assert not seen["good"] and seen["reach"] == 0
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, WRONG], ids=lambda number: NAMES.get(number, "wrong"))
+def test_key_and_interleaved(server, other, number):
+    """The MAC covers the timestamps that an interleaved answer has, and interleaved mode opens no way round it. One source of
+    each family: of a client that asks more of our addresses than two at a time, not all exchanges are kept."""
+    follower = other(Chronyd, "keyed-interleaving", "port 0", f"keyfile {their_keys('keyed-interleaving', 'ours')}",
+                     *(f"server {address} {OPTIONS} key {number} xleave" for address in addresses(place(number))), netns="chrony")
+    for address in addresses(place(number)):
+        if number == WRONG:
+            seen = soon(lambda where=address: (row := follower.source(where))["sent"] >= 6 and row, what="requests")
+            assert not seen["good"] and not seen["interleaved"] and seen["reach"] == 0
+            continue
+        seen = soon(lambda where=address: (row := follower.source(where))["interleaved"] and row["good"] and row,
+                    what=f"{address} interleaved and good")
+        assert seen["authenticated"] and set(seen["tests"]) == {"1"}
+        assert (seen["transmit"], seen["receive"]) == ("Kernel", "Kernel")
+    assert server.process.alive()

@@ -82,12 +82,12 @@ class Chronyd(Other):
         return [line.split(",") for line in self.ask("-c", report)]
 
     def source(self, address):
-        """How it sees a source: selected, tests passed, authenticated, interleaved, stratum, offset, samples."""
+        """How it sees a source: selected, tests passed, authenticated, interleaved, stratum, offset, packets sent and valid."""
         state = next(row for row in self.rows("sources") if row[2] == address)
         data = next(row for row in self.rows("ntpdata") if row[0] == address)
         return {"selected": state[1] == "*", "good": state[1] in "*+-", "stratum": int(state[3]), "offset": float(state[7]),
                 "reach": int(state[5], 8), "tests": "".join(data[23:26]), "interleaved": data[26] == "Yes", "authenticated": data[27] == "Yes",
-                "transmit": data[28], "receive": data[29], "valid": int(data[-1] if len(data) <= 34 else data[33])}
+                "transmit": data[28], "receive": data[29], "sent": int(data[30]), "valid": int(data[-1] if len(data) <= 34 else data[33])}
 
     def authentication(self, address):
         """How it authenticates a source: mode, type, bits, attempts, naks, cookies, cookie_length."""
