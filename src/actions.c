@@ -112,14 +112,6 @@ static void send_packet(const World *world, const Action *action)
                    action->send.length);
 }
 
-/* Nobody here speaks TLS yet. */
-static void establish_keys(Engine *engine, const Action *action)
-{
-    const NtsEstablishment none = {.failure = NTS_LOCAL};
-
-    engine_on_keys_established(engine, action->establish.source, &none, kernel_clock_now());
-}
-
 ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
 {
     ActionsOutcome outcome = ACTIONS_DONE;
@@ -137,8 +129,8 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_SET_STATUS: set_status(world, engine, &action); break;
         case ACTION_SAVE_DRIFT: save_drift(world, &action); break;
         case ACTION_SAVE_UPDATES: save_updates(world, &action); break;
-        case ACTION_ESTABLISH_KEYS: establish_keys(engine, &action); break;
-        case ACTION_KEEP_KEYS: break;
+        case ACTION_ESTABLISH_KEYS: key_establisher_establish(world->keys, &action); break;
+        case ACTION_KEEP_KEYS: key_establisher_keep(world->keys, &action); break;
         case ACTION_SAVE_STAMP: save_stamp(world, &action); break;
         case ACTION_EXIT:
             *ret_status = action.exit_status;

@@ -7,6 +7,7 @@
 #include "base/journal.h"
 #include "core/engine/engine.h"
 #include "hw/kernel-clock.h"
+#include "key-establisher.h"
 #include "net/exchange.h"
 #include "net/lookup.h"
 
@@ -18,6 +19,7 @@ typedef struct World {
     bool rtc_sync;      /* the kernel may hear that it is synchronised */
     Exchanges *exchanges;
     Lookup *lookup;
+    KeyEstablisher *keys;
     const char *drift_file;    /* NULL: none */
     const char *updates_file;  /* NULL: none */
     const char *nts_directory; /* ntsdumpdir; NULL: none */

@@ -28,6 +28,7 @@ struct Daemon {
     Exchanges *exchanges;
     Lookup *lookup;
     KeyRing *keys;
+    KeyEstablisher *establisher;
     Engine *engine;
     Activation activation;
     TimeServer *server; /* NULL: we set the clock once, and end */

@@ -35,6 +35,9 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not change the directory of the log files");
     configuration_log_changes(daemon->config, config, daemon->journal);
     exchanges_configure(daemon->exchanges, &config->net);
+    if ((r = key_establisher_configure(daemon->establisher, config)) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of NTS: %s",
+                      strerror(-r));
     if (daemon->server && (r = time_server_configure(daemon->server, config)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of the server: %s",
                       strerror(-r));
@@ -81,7 +84,7 @@ static CommandResult reload_sources(Daemon *daemon)
 
 static void service_info(void *userdata, ServiceInfo *ret)
 {
-    static const char *const features[] = {"ntp", "ipv6", "dbus", "keys", NULL};
+    static const char *const features[] = {"ntp", "ipv6", "dbus", "keys", "nts", NULL};
     static const char *const no_files[] = {NULL};
     Daemon *daemon = userdata;
 

@@ -27,6 +27,7 @@
 #include "key-store.h"
 #include "known-time.h"
 #include "notify.h"
+#include "nts/aead.h"
 #include "number-file.h"
 
 /* How many updates of the clock makestep and maxchange have counted. An orderly end removes it, and so does a
@@ -66,6 +67,22 @@ static void on_resolved(void *userdata, SourceId source, const IpAddress *addres
 
     engine_on_resolved(daemon->engine, source, addresses, count, kernel_clock_now());
 }
+
+static void on_keys_established(void *userdata, SourceId source, const NtsEstablishment *establishment)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_keys_established(daemon->engine, source, establishment, kernel_clock_now());
+}
+
+static bool on_keys_kept(void *userdata, SourceId source, const NtsKept *kept)
+{
+    Daemon *daemon = userdata;
+
+    return engine_on_keys_kept(daemon->engine, source, kept, kernel_clock_now());
+}
+
+static const KeyHandlers key_handlers = {.on_established = on_keys_established, .on_kept = on_keys_kept};
 
 static void fill_random(void *userdata, void *buffer, size_t size)
 {
@@ -292,6 +309,7 @@ static int new_engine(Daemon *daemon)
         .drift_frequency = NAN,
         .random = fill_random,
         .authenticator = key_ring_authenticator(daemon->keys),
+        .aead = aead_ciphers(),
         .restarted = daemon->options->restarted,
         .updates = updates_before_crash(daemon),
         .lower_bound_s = BUILD_TIME,
@@ -396,7 +414,10 @@ static int connect_parts(Daemon *daemon)
         return r;
     if ((r = exchanges_new(daemon->event, &daemon->config->net, family, &exchange_handlers, daemon,
                            &daemon->exchanges)) < 0 ||
-        (r = lookup_new(daemon->event, family, on_resolved, daemon, &daemon->lookup)) < 0)
+        (r = lookup_new(daemon->event, family, on_resolved, daemon, &daemon->lookup)) < 0 ||
+        (r = key_establisher_new(daemon->event, daemon->journal, daemon->config,
+                                 daemon->mode != ENGINE_SHOW_ONCE, &key_handlers, daemon,
+                                 &daemon->establisher)) < 0)
         return r;
     daemon->world = (World) {
         .journal = daemon->journal,
@@ -405,6 +426,7 @@ static int connect_parts(Daemon *daemon)
         .rtc_sync = daemon_rtc_sync(daemon->config),
         .exchanges = daemon->exchanges,
         .lookup = daemon->lookup,
+        .keys = daemon->establisher,
         .drift_file = daemon->config->daemon.drift_file,
         .nts_directory = daemon->config->nts.dump_dir,
         .updates_file = daemon->mode == ENGINE_STEER ? UPDATES_FILE : NULL,
@@ -456,6 +478,7 @@ Daemon *daemon_free(Daemon *daemon)
     bus_free(daemon->bus);
     time_server_free(daemon->server);
     lookup_free(daemon->lookup);
+    key_establisher_free(daemon->establisher);
     exchanges_free(daemon->exchanges);
     engine_free(daemon->engine);
     key_ring_free(daemon->keys);

@@ -14,7 +14,7 @@
 #include "pid-file.h"
 #include "privileges.h"
 
-#define FEATURES "+NTP +IPV6 +DBUS +KEYS"
+#define FEATURES "+NTP +IPV6 +DBUS +KEYS +NTS"
 
 static bool uses_pid_file(const Options *options, const Config *config)
 {
