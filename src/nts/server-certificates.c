@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nts/server-credentials.h"
+#include "nts/tls-priorities.h"
 
 /* Longest file, bytes: some tens of certificates. */
 #define PEM_MAX ((size_t) 256 * 1024)
@@ -143,7 +144,7 @@ static int credentials_new(ServerCredentials **ret)
     atomic_init(&credentials->references, 1);
     if (gnutls_certificate_allocate_credentials(&credentials->certificates) < 0)
         return -ENOMEM;
-    if (tls_priorities(&credentials->priorities) < 0)
+    if (tls_server_priorities(&credentials->priorities) < 0)
         return -EPROTONOSUPPORT; /* the policy of this machine leaves no TLS 1.3 */
     *ret = TAKE_PTR(credentials);
     return 0;

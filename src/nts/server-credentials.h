@@ -14,7 +14,3 @@ struct ServerCredentials {
     gnutls_certificate_credentials_t certificates;
     gnutls_priority_t priorities;
 };
-
-/* What we speak: TLS 1.3, else what the administrator of this machine wants of gnutls. 0 or an error of
- * gnutls. */
-int tls_priorities(gnutls_priority_t *ret) must_check_;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "nts/server-credentials.h"
+#include "nts/tls-priorities.h"
 
 #define ALPN             "ntske/1"
 /* Most that is to be sent and was not taken. What either end has to say fits many times. */
@@ -43,11 +44,6 @@ struct Tls {
     size_t welcome; /* most bytes that may still arrive */
     Output output;
 };
-
-int tls_priorities(gnutls_priority_t *ret)
-{
-    return gnutls_priority_init2(ret, "-VERS-ALL:+VERS-TLS1.3", NULL, GNUTLS_PRIORITY_INIT_DEF_APPEND);
-}
 
 /* --- The two buffers --------------------------------------------------------------------------------- */
 
@@ -114,8 +110,10 @@ static int pull_timeout(gnutls_transport_ptr_t transport, unsigned milliseconds)
 
 size_t tls_output(const Tls *tls, const uint8_t **ret)
 {
-    *ret = tls->output.bytes + tls->output.begin;
-    return tls->output.end - tls->output.begin;
+    size_t length = tls->output.end - tls->output.begin;
+
+    *ret = length > 0 ? tls->output.bytes + tls->output.begin : NULL;
+    return length;
 }
 
 void tls_on_sent(Tls *tls, size_t length)
@@ -325,7 +323,7 @@ static int set_up_client(Tls *tls, const char *name)
     if (r >= 0)
         r = gnutls_certificate_allocate_credentials(&tls->certificates);
     if (r >= 0)
-        r = tls_priorities(&tls->priorities);
+        r = tls_client_priorities(&tls->priorities);
     if (r >= 0)
         r = set_up(tls, tls->certificates, tls->priorities);
     if (r >= 0 && name)

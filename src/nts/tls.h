@@ -50,7 +50,7 @@ void tls_close(Tls *tls);
 bool tls_export(const Tls *tls, const char *label, const uint8_t *context, size_t context_length,
                 uint8_t *ret, size_t length) must_check_;
 
-/* What is to be sent, in place, until the next call that changes the session. */
+/* What is to be sent, in place, until the next call that changes the session; NULL: nothing. */
 size_t tls_output(const Tls *tls, const uint8_t **ret);
 /* So much of it was sent. */
 void tls_on_sent(Tls *tls, size_t length);

@@ -137,6 +137,39 @@ static void test_handshake(void **state)
     }
 }
 
+/* Of what a client offers the cheapest is taken, and each of the rest is good enough. */
+static void test_choice(void **state)
+{
+    static const struct {
+        const char *priorities;
+        gnutls_group_t group;
+        gnutls_cipher_algorithm_t cipher;
+    } choices[] = {
+#define TLS "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+        {TLS, GNUTLS_GROUP_X25519, GNUTLS_CIPHER_AES_128_GCM},
+        {TLS ":-GROUP-X25519", GNUTLS_GROUP_SECP256R1, GNUTLS_CIPHER_AES_128_GCM},
+        {TLS ":-GROUP-ALL:+GROUP-SECP384R1", GNUTLS_GROUP_SECP384R1, GNUTLS_CIPHER_AES_128_GCM},
+        {TLS ":-GROUP-ALL:+GROUP-FFDHE2048", GNUTLS_GROUP_FFDHE2048, GNUTLS_CIPHER_AES_128_GCM},
+        {TLS ":-AES-128-GCM", GNUTLS_GROUP_X25519, GNUTLS_CIPHER_AES_256_GCM},
+        {TLS ":-CIPHER-ALL:+CHACHA20-POLY1305", GNUTLS_GROUP_X25519, GNUTLS_CIPHER_CHACHA20_POLY1305},
+#undef TLS
+    };
+    World *world = *state;
+
+    for (size_t i = 0; i < ELEMENTS(choices); i++) {
+        cleanup_(ke_server_freep) KeServer *server = new_server(world);
+        TlsPeer *peer =
+            tls_peer_new(&(TlsPeerSetup) {.protocol = "ntske/1", .priorities = choices[i].priorities});
+
+        print_message("%s\n", choices[i].priorities);
+        ke_carry(ke_end_of_server(server), ke_end_of_peer(peer), KE_WHOLE);
+        assert_int_equal(ke_server_state(server), KE_SERVER_LISTENS);
+        assert_int_equal(gnutls_group_get(tls_peer_session(peer)), choices[i].group);
+        assert_int_equal(gnutls_cipher_get(tls_peer_session(peer)), choices[i].cipher);
+        tls_peer_free(peer);
+    }
+}
+
 static void test_nonsense(void **state)
 {
     World *world = *state;
@@ -464,12 +497,13 @@ static void test_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),    cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_long_hello),   cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_answers),      cmocka_unit_test(test_in_pieces),
-        cmocka_unit_test(test_long_request), cmocka_unit_test(test_where),
-        cmocka_unit_test(test_longest),      cmocka_unit_test(test_no_cookies),
-        cmocka_unit_test(test_no_ciphers),   cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_handshake),  cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_long_hello),
+        cmocka_unit_test(test_closed),     cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_in_pieces),  cmocka_unit_test(test_long_request),
+        cmocka_unit_test(test_where),      cmocka_unit_test(test_longest),
+        cmocka_unit_test(test_no_cookies), cmocka_unit_test(test_no_ciphers),
+        cmocka_unit_test(test_keys),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

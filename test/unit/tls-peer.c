@@ -174,8 +174,10 @@ void tls_peer_on_bytes(TlsPeer *peer, const uint8_t *bytes, size_t length)
 
 size_t tls_peer_output(const TlsPeer *peer, const uint8_t **ret)
 {
-    *ret = peer->output.bytes + peer->output.begin;
-    return peer->output.end - peer->output.begin;
+    size_t length = peer->output.end - peer->output.begin;
+
+    *ret = length > 0 ? peer->output.bytes + peer->output.begin : NULL;
+    return length;
 }
 
 void tls_peer_on_sent(TlsPeer *peer, size_t length)
