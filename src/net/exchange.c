@@ -12,7 +12,8 @@
  *
  * With `acquisitionport` all sockets share a local port (SO_REUSEPORT): the kernel gives a datagram to the
  * socket that is connected to its sender. An anchor for each family, which nobody reads, holds the port
- * between requests and keeps a port that the kernel chose. */
+ * between requests and keeps a port that the kernel chose. There is none when the port is the server's: it
+ * would be given requests to the server. */
 
 #include "net/exchange.h"
 
@@ -243,6 +244,8 @@ static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const I
         return -EMFILE;
     if (exchanges->family != IP_UNSPEC && exchanges->family != family)
         return -EAFNOSUPPORT;
+    if (port > 0 && port == exchanges->config.acquisition_port)
+        close_anchors(exchanges); /* of a time when the server had another port */
     /* A socket with a port of the server's has an address of its own: else it would be one of those among
      * which the kernel distributes requests. */
     if (port > 0 && from.family != family && (r = local_address(exchanges, remote, &from)) < 0)

@@ -79,6 +79,12 @@ static int bind_local(int fd, const IpAddress *local, int32_t shared_port)
     } else if (address_is_any(local))
         return 0; /* connect() does it */
     socklen_t size = ip_endpoint_to_sockaddr(&endpoint, &address);
+    if (bind(fd, (const struct sockaddr *) &address, size) >= 0)
+        return 0;
+    /* A socket that systemd has bound for the server lets others in by another rule. */
+    if (errno != EADDRINUSE || shared_port <= 0 || address_is_any(local))
+        return -errno;
+    set_optional(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
 }
 

@@ -374,3 +374,33 @@ print(json.dumps([len(answers), answers.count(b"RATE")]))
         assert 8 <= answers - kisses <= 20
     finally:
         daemon.stop()
+
+
+# Prints from which port each request came, and answers nothing.
+LISTEN = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.0.2.20", 123))
+while True:
+    print(s.recvfrom(2048)[1][1], flush=True)
+"""
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_requests_leave_from_the_port_of_the_server(bus, empty_network, server, ask, threads):
+    """acquisitionport 123: sources answer us, our clients are answered meanwhile, by whomever they are served."""
+    source = empty_network.server()
+    silent = Process("silent", ["python3", "-c", LISTEN], netns="servers")
+    lines = [*LINES, f"keyfile {key_file()}"]
+    server.write(*lines, "acquisitionport 123", f"serverthreads {threads}", "server 192.0.2.20 minpoll -2 maxpoll -2",
+                 f"server {source.address} iburst minpoll -2 maxpoll -2")
+    server.restart()
+    server.synchronized()
+    assert all(ask()["stratum"] == 3 for _ in range(20))
+    # a request to the silent one is open nearly always: its host is a client like any other, from another port
+    assert all(ask(source=address)["mode"] == 4 for address in ("192.0.2.20", source.address) for _ in range(5))
+    soon(lambda: len(silent.said().split()) > 3)
+    assert set(silent.said().split()) == {"123"}
+    silent.stop()
+    server.write(*lines)
+    server.restart()

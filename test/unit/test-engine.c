@@ -689,6 +689,30 @@ static void test_reasons(void **state)
     world_free(world);
 }
 
+/* Requests leave from the port of the server only when the configuration has both the same. */
+static void test_acquisition_port(void **state)
+{
+    static const struct {
+        int32_t acquisition;
+        uint16_t server, expected;
+    } rows[] = {{-1, 123, 0}, {123, 123, 123}, {1123, 123, 0}, {0, 0, 0}, {123, 0, 0}};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        World *world = world_new(0, 0);
+        Config *config = config_with(four_names, 1);
+
+        config->net.acquisition_port = rows[i].acquisition;
+        config->server.port = rows[i].server;
+        add_servers(world, 1);
+        start(world, config);
+        run(world, 1);
+        assert_int_equal(world->actions[ACTION_SEND], 1);
+        assert_int_equal(world->last_action[ACTION_SEND].send.local_port, rows[i].expected);
+        world_free(world);
+    }
+}
+
 static void test_kiss_rate(void **state)
 {
     World *world = world_new(0, 0);
@@ -1108,6 +1132,7 @@ int main(void)
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_max_change),
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_acquisition_port),
         cmocka_unit_test(test_kiss_rate),
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_dead_family),

@@ -229,6 +229,66 @@ static void test_shared_port(void **state)
     end();
 }
 
+/* acquisitionport is the port of the server: what comes from whom we asked is the answer, the rest is the
+ * server's. */
+static void share_port_of_server(int reuse)
+{
+    static const uint8_t packet[48] = {0x23};
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    const int yes = 1;
+    uint8_t buffer[64];
+    unsigned packets = 0;
+
+    begin("127.0.0.1", -1);
+    IpEndpoint remote = server_endpoint;
+    int remote_server = server, stranger;
+    /* The server's own socket, on all addresses. */
+    int own = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    assert_int_equal(setsockopt(own, SOL_SOCKET, reuse, &yes, sizeof yes), 0);
+    assert_int_equal(bind(own, (struct sockaddr *) &any, sizeof any), 0);
+    size = sizeof any;
+    assert_int_equal(getsockname(own, (struct sockaddr *) &any, &size), 0);
+    uint16_t port = ntohs(any.sin_port);
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const NetConfig config = {.acquisition_port = port};
+    exchanges_configure(exchanges, &config);
+    /* When the server had another port, there was an anchor. */
+    if (reuse == SO_REUSEPORT) {
+        exchanges_send(exchanges, (ExchangeId) {99}, &remote, &(IpEndpoint) {}, packet, sizeof packet);
+        assert_int_equal(answer(packet, sizeof packet).port, port);
+        run_until_packet(++packets);
+        exchanges_close(exchanges, (ExchangeId) {99});
+    }
+
+    for (unsigned i = 1; i <= 20; i++) {
+        exchanges_send(exchanges, (ExchangeId) {i}, &remote, &(IpEndpoint) {.port = port}, packet,
+                       sizeof packet);
+        stranger = socket(AF_INET, SOCK_DGRAM, 0);
+        assert_int_equal(sendto(stranger, "ask", 3, 0, (struct sockaddr *) &any, sizeof any), 3);
+        assert_int_equal(recv(own, buffer, sizeof buffer, 0), 3);
+        close(stranger);
+        server = remote_server;
+        assert_int_equal(answer(packet, sizeof packet).port, port);
+        run_until_packet(++packets);
+        assert_true(seen.exchange.value == i);
+        size = sizeof from;
+        assert_int_equal(recvfrom(own, buffer, sizeof buffer, 0, (struct sockaddr *) &from, &size), -1);
+        exchanges_close(exchanges, (ExchangeId) {i});
+    }
+    close(own);
+    end();
+}
+
+static void test_port_of_the_server(void **state)
+{
+    (void) state;
+    share_port_of_server(SO_REUSEPORT);
+    /* systemd's */
+    share_port_of_server(SO_REUSEADDR);
+}
+
 static void test_nobody_listens(void **state)
 {
     static const uint8_t packet[48] = {0x23};
@@ -317,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_fresh_port_each_time),
         cmocka_unit_test(test_shared_port),
+        cmocka_unit_test(test_port_of_the_server),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_closed_exchange_hears_nothing),
         cmocka_unit_test(test_bounded),

@@ -493,10 +493,6 @@ static void check_server(const Config *config, ConfigProblems *problems)
         problem.kind = PROBLEM_NO_CLIENT_LOG;
         config_problems_add(problems, &problem);
     }
-    if (server->access_count > 0 && server->port > 0 && config->net.acquisition_port == server->port) {
-        problem.kind = PROBLEM_SHARED_PORT;
-        config_problems_add(problems, &problem);
-    }
 }
 
 Config *config_parser_finish(ConfigParser *parser)

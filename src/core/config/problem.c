@@ -53,8 +53,6 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_TOO_MANY_SOURCES] = {"too-many-sources", "too many sources: at most %M"},
     [PROBLEM_NO_CLIENT_LOG] = {"no-client-log",
                                "ratelimit needs the log of clients, which noclientlog switches off"},
-    [PROBLEM_SHARED_PORT] = {"shared-port",
-                             "acquisitionport cannot be the port of the server in this version"},
     [PROBLEM_UNKNOWN_AEAD] = {"unknown-aead", "%w is not an AEAD known here (15 and 30 are) and is ignored"},
     [PROBLEM_NTS_OF_PEER] = {"nts-of-peer", "peers cannot use nts, it has no effect; give both sides a key"},
     [PROBLEM_KEY_WITH_NTS] = {"key-with-nts", "with nts, the key has no effect"},

@@ -45,7 +45,6 @@ typedef enum ConfigProblemKind {
     PROBLEM_TOO_MANY_FILES,     /* more than `max` */
     PROBLEM_TOO_MANY_SOURCES,   /* more than `max` */
     PROBLEM_NO_CLIENT_LOG,      /* ratelimit with noclientlog */
-    PROBLEM_SHARED_PORT,        /* acquisitionport is the server's port */
     PROBLEM_UNKNOWN_AEAD,       /* a number that is not of an AEAD of NTS known here */
     PROBLEM_NTS_OF_PEER,        /* there is none in symmetric mode */
     PROBLEM_KEY_WITH_NTS,       /* a source cannot have both */

@@ -179,16 +179,18 @@ static void push_request(Engine *engine, const Source *source, ExchangeId exchan
 {
     QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
     const NetConfig *net = &engine->config->net;
+    uint16_t server_port = engine->config->server.port;
     IpFamily family = source->remote.address.family;
+    bool peer = source_is_peer(source);
 
     action->send.exchange = exchange;
     action->send.remote = source->remote;
-    if (source_is_peer(source)) {
+    if (peer)
         action->send.local = engine_server_address(engine, family);
-        action->send.local_port = engine->config->server.port;
-    } else {
+    else
         action->send.local = family == IP_V4 ? net->acquisition_v4 : net->acquisition_v6;
-    }
+    if (peer || net->acquisition_port == server_port)
+        action->send.local_port = server_port;
     action->send.length = (uint16_t) length;
     memcpy(action->send.request, bytes, length);
 }
