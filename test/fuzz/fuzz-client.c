@@ -3,7 +3,8 @@
 /* The whole engine as a client under arbitrary packets, times and answers of the world. The input is a
  * program: each step is an operation and its arguments, read from the bytes until they run out. Packets are
  * made for the request that went out last, half of them with its secret, or the fuzzer would never get beyond
- * test 2. Clock and entropy are fixed. After each step all reports are asked for and must make sense. */
+ * test 2; with NTS, whose ciphers are toys, some are even proven. Clock and entropy are fixed. After each
+ * step all reports are asked for and must make sense. */
 
 #include <math.h>
 #include <stdio.h>
@@ -13,8 +14,10 @@
 #include "base/bytes.h"
 #include "base/macros.h"
 #include "core/engine/engine.h"
+#include "core/ntp/nts-fields.h"
 #include "core/ntp/packet.h"
 #include "fuzz.h"
+#include "toy-nts.h"
 
 #define START   (INT64_C(1772323200) * NSEC_PER_SEC)
 #define STEPS   400
@@ -33,6 +36,11 @@ typedef struct World {
     IpEndpoint asked;
     SourceId lookup; /* last one asked for */
     bool lookup_due;
+    SourceId keys_of; /* last one whose keys were asked for */
+    bool keys_due;
+    NtsKeys keys; /* that it got */
+    uint8_t request[NTP_PACKET_MAX];
+    size_t request_length;
     bool ended;
 } World;
 
@@ -101,6 +109,8 @@ static void carry_out(World *world, const Action *action)
         world->asked = action->send.remote;
         world->secret = packet.transmit;
         world->version = packet.version;
+        world->request_length = action->send.length;
+        memcpy(world->request, action->send.bytes, action->send.length);
         if (how != 1)
             engine_on_sent(world->engine, action->send.exchange,
                            (Timestamp) {world->now.raw, TIMESTAMP_DAEMON}, (IpAddress) {0}, world->now);
@@ -120,14 +130,21 @@ static void carry_out(World *world, const Action *action)
         world->lookup_due = true;
         break;
     case ACTION_SET_STATUS: require(action->status.max_error >= 0, "a bound"); break;
+    case ACTION_ESTABLISH_KEYS:
+        require(action->establish.aead_count > 0 && action->establish.name[0] != '\0', "an establishment");
+        world->keys_of = action->establish.source;
+        world->keys_due = true;
+        break;
+    case ACTION_KEEP_KEYS:
+        require(action->keep.kept.cookie_count <= NTS_COOKIES && action->keep.kept.keys.length > 0,
+                "what is kept");
+        break;
     case ACTION_SAVE_DRIFT:
         require(isfinite(action->drift.frequency_ppm) && action->drift.skew_ppm >= 0, "a drift");
         break;
     case ACTION_SAVE_UPDATES: require(action->updates > 0, "a number of updates"); break;
     case ACTION_EXIT: world->ended = true; break;
     case ACTION_SAVE_STAMP: require(action->stamp_s > 0, "a time"); break;
-    case ACTION_ESTABLISH_KEYS:
-    case ACTION_KEEP_KEYS:
     case ACTION_CLOSE:
     case ACTION_KIND_COUNT: break;
     }
@@ -223,6 +240,98 @@ static void answer(World *world, uint8_t flags)
     deliver(world, bytes, length, flags);
 }
 
+static NtsFields fields_of_request(const World *world)
+{
+    NtsFields fields = {0};
+    NtpPacket packet;
+
+    if (ntp_packet_parse(world->request, world->request_length, &packet))
+        require(nts_fields_find(world->request, &packet, &fields), "own fields");
+    return fields;
+}
+
+/* As many cookies as the input wants, of what length it wants. */
+static size_t hide_cookies(World *world, uint8_t *ret, size_t size)
+{
+    uint8_t count = byte_reader_u8(&world->input) % 32, length = byte_reader_u8(&world->input),
+            cookie[2 * 256];
+    size_t used = 0;
+
+    memset(cookie, length, sizeof(cookie));
+    for (uint8_t i = 0; i < count; i++) {
+        size_t after = nts_field_append(NTS_FIELD_COOKIE, (AeadText) {cookie, (size_t) length + (count & 16)},
+                                        ret, used, size);
+        if (after == 0)
+            break;
+        used = after;
+    }
+    return used;
+}
+
+/* The same with NTS. */
+static void answer_nts(World *world, uint8_t flags)
+{
+    const Aead aead = toy_aead();
+    static const uint8_t nonce[AEAD_NONCE_MAX];
+    uint8_t bytes[NTP_PACKET_MAX], hidden[600], spoilt = byte_reader_u8(&world->input);
+    NtsFields asked = fields_of_request(world);
+    size_t length = NTP_HEADER_SIZE;
+    NtpPacket packet = {
+        .version = world->version,
+        .mode = NTP_MODE_SERVER,
+        .stratum = 1,
+        .precision = -20,
+        .reference_id = 0x47505300,
+        .origin = world->secret,
+        .receive = ntp_time_from_ns(world->now.raw.ns + spoilt),
+        .transmit = ntp_time_from_ns(world->now.raw.ns + spoilt + 1000),
+    };
+
+    if ((flags & 32) != 0) {
+        packet.leap = LEAP_UNSYNCHRONIZED;
+        packet.stratum = 0;
+        packet.reference_id = (flags & 64) != 0 ? NTP_KISS_NTS_NAK : NTP_KISS_RATE;
+    }
+    ntp_packet_build(&packet, bytes);
+    if (asked.unique_id.bytes)
+        length = nts_field_append(NTS_FIELD_UNIQUE_ID, asked.unique_id, bytes, length, sizeof(bytes));
+    if ((flags & 128) == 0 && world->keys.length > 0) {
+        const NtsSeal seal = {&aead,
+                              world->keys.aead,
+                              world->keys.s2c,
+                              nonce,
+                              {hidden, hide_cookies(world, hidden, sizeof(hidden))}};
+        length = nts_authenticator_append(&seal, bytes, length, sizeof(bytes));
+        require(length > 0, "room");
+    }
+    for (int i = 0; i < (spoilt & 3); i++)
+        bytes[byte_reader_u16(&world->input) % length] = byte_reader_u8(&world->input);
+    deliver(world, bytes, length, flags & 7);
+}
+
+static void establish(World *world, uint8_t flags)
+{
+    NtsEstablishment establishment = {.failure = (NtsFailure) (flags % (NTS_FAILURE_COUNT + 16))};
+    uint8_t length = byte_reader_u8(&world->input);
+
+    if (!world->keys_due)
+        return;
+    world->keys_due = false;
+    if (establishment.failure >= NTS_FAILURE_COUNT)
+        establishment.failure = NTS_OK;
+    if (establishment.failure == NTS_OK) {
+        establishment.keys = world->keys = toy_keys(byte_reader_u8(&world->input));
+        establishment.cookie_count = 1 + flags % NTS_COOKIES;
+        for (size_t i = 0; i < establishment.cookie_count; i++)
+            establishment.cookies[i].length = (uint16_t) (1 + length);
+        establishment.provisional = (flags & 64) != 0;
+        establishment.validity = (NtsValidity) {0, START / NSEC_PER_SEC + (int64_t) length * 100000};
+        if (flags > 128)
+            (void) snprintf(establishment.server, sizeof(establishment.server), "192.0.2.%d", flags % 4 + 1);
+    }
+    engine_on_keys_established(world->engine, world->keys_of, &establishment, world->now);
+}
+
 static void deliver_raw(World *world, uint8_t flags)
 {
     size_t length = byte_reader_u8(&world->input);
@@ -289,6 +398,13 @@ static void step(World *world)
     uint8_t operation = byte_reader_u8(&world->input), flags = byte_reader_u8(&world->input);
     MonoTime deadline;
 
+    if (operation >= 240) {
+        if (operation >= 248)
+            answer_nts(world, flags);
+        else
+            establish(world, flags);
+        return;
+    }
     switch (operation % 10) {
     case 0:
     case 1: /* the timer, when it is due */
@@ -332,6 +448,7 @@ static Config *make_config(World *world)
             source_config_default((kinds & 16) != 0 ? SOURCE_POOL : SOURCE_SERVER, names[i]);
         source.key = (kinds & 32) != 0 && i == 0 ? 5 : 0;
         source.version = (kinds & 64) != 0 ? 3 : 0;
+        source.nts = (kinds & 128) != 0 && i == 0;
         source.iburst = (options & 1) != 0;
         source.burst = (options & 2) != 0;
         source.minpoll = (options & 4) != 0 ? -6 : 6;
@@ -364,6 +481,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .drift_skew = NAN,
         .random = fixed_random,
         .authenticator = authenticator_of(&world),
+        .aead = toy_aead(),
     };
     Config *config = make_config(&world);
 

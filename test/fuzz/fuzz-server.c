@@ -5,7 +5,10 @@
  *
  *   head     limit (interval, burst, leak, kod), stratum, precision, min poll; number of rules, and the
  * rules: family, prefix, flags, 16 bytes of address request  length (2 bytes), family, last byte of the
- * address, port (2), ms since the one before, flags */
+ * address, port (2), ms since the one before, flags
+ *
+ * A flag puts NTS behind the bytes of a request: one byte tells which client's, another one how many
+ * placeholders, a third one what is wrong with it. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include "core/ntp/packet.h"
 #include "core/ntp/server-shard.h"
 #include "fuzz.h"
+#include "toy-nts.h"
 
 #define NOW       (INT64_C(1795000000) * NSEC_PER_SEC)
 #define RULES_MAX 16
@@ -80,6 +84,19 @@ static size_t sign(void *userdata, uint32_t key, const uint8_t *bytes, size_t le
     return digest;
 }
 
+static const size_t cookie_lengths[] = {100, 64, 4, 13, NTS_COOKIE_MAX};
+
+/* One of three has no NTS. */
+static NtsServer nts_of(size_t choice)
+{
+    NtsServer server = {0};
+
+    if (choice % 3 != 0)
+        server = (NtsServer) {.jar = toy_jar(&cookie_lengths[choice % ELEMENTS(cookie_lengths)]),
+                              .aead = toy_aead()};
+    return server;
+}
+
 static ServerShard *read_shard(ByteReader *reader)
 {
     ServerShard *shard = NULL;
@@ -91,6 +108,7 @@ static ServerShard *read_shard(ByteReader *reader)
                   .enabled = reader->left % 2},
         .authenticator = {.find = find_key, .sign = sign},
         .log_limit = reader->left % 3 ? 2048 : 0,
+        .nts = nts_of(reader->left),
         .secret = "fixed",
     };
 
@@ -119,6 +137,24 @@ static ServerBatch read_batch(ByteReader *reader, const ServerShard *shard)
     return batch;
 }
 
+/* A sealed answer to a sealed request, and cookies only in there. */
+static void check_nts(const uint8_t *asked_bytes, const NtpPacket *asked, const uint8_t *bytes,
+                      const NtpPacket *answer, ServerVerdict verdict)
+{
+    NtsFields question, told;
+
+    require(nts_fields_find(bytes, answer, &told), "well-formed fields");
+    require(!told.cookie.bytes && told.placeholders == 0, "nothing in the clear");
+    if (!told.unique_id.bytes && !told.sealed.bytes)
+        return;
+    require(nts_fields_find(asked_bytes, asked, &question), "an answer to well-formed fields");
+    require(question.unique_id.length == told.unique_id.length &&
+                memcmp(question.unique_id.bytes, told.unique_id.bytes, told.unique_id.length) == 0,
+            "the identifier");
+    require(!told.sealed.bytes || (question.sealed.bytes && question.cookie.bytes), "a proven request");
+    require(!told.sealed.bytes || verdict != SERVER_NTS_NAK, "a NAK has no proof");
+}
+
 /* What must hold for everything that is sent. */
 static void check_answer(const ServerRequest *request, ServerVerdict verdict, const uint8_t *bytes,
                          size_t length)
@@ -144,13 +180,43 @@ static void check_answer(const ServerRequest *request, ServerVerdict verdict, co
     require((answer.receive.value & 1) == 1 && (answer.transmit.value & 1) == 0, "told apart");
     require(answer.receive.value != answer.origin.value, "not the client's own");
     require(interleaved || (int64_t) (answer.transmit.value - answer.receive.value) > 0, "order");
-    require(verdict == SERVER_KISSED ? answer.stratum == 0 && answer.reference_id == NTP_KISS_RATE
-                                     : answer.stratum < 16,
+    require(verdict == SERVER_KISSED    ? answer.stratum == 0 && answer.reference_id == NTP_KISS_RATE
+            : verdict == SERVER_NTS_NAK ? answer.stratum == 0 && answer.reference_id == NTP_KISS_NTS_NAK
+                                        : answer.stratum < 16,
             "stratum");
+    check_nts(request->bytes, &asked, bytes, &answer, verdict);
     require(server_check(&back, &question) == SERVER_BAD_MODE, "no answer to an answer");
 }
 
-static bool read_request(ByteReader *reader, int64_t *now, ServerRequest *ret)
+/* Puts NTS behind a request, right or not quite; returns the new length. */
+static size_t put_nts(ByteReader *reader, uint8_t *bytes, size_t length, size_t size)
+{
+    static const uint8_t zeros[NTP_PACKET_MAX];
+    uint8_t byte = byte_reader_u8(reader), placeholders = byte_reader_u8(reader),
+            wrong = byte_reader_u8(reader);
+    const Aead aead = toy_aead();
+    const NtsKeys keys = toy_keys(byte);
+    const NtsSeal seal = {&aead, keys.aead, keys.c2s, zeros, {zeros, wrong % 8 == 1 ? 24 : 0}};
+    uint8_t cookie[NTS_COOKIE_MAX];
+    size_t cookie_length = cookie_lengths[wrong / 8 % ELEMENTS(cookie_lengths)];
+    const CookieJar jar = toy_jar(&cookie_length);
+    size_t whole = length;
+
+    cookie_length = jar.seal(jar.userdata, &keys, cookie);
+    whole = nts_field_append(NTS_FIELD_UNIQUE_ID, (AeadText) {zeros, 32}, bytes, whole, size);
+    whole = nts_field_append(NTS_FIELD_COOKIE, (AeadText) {cookie, cookie_length}, bytes, whole, size);
+    for (int i = 0; whole > 0 && i < placeholders % 64; i++)
+        whole = nts_field_append(NTS_FIELD_PLACEHOLDER, (AeadText) {zeros, wrong & 0x80 ? 0 : cookie_length},
+                                 bytes, whole, size);
+    whole = whole > 0 ? nts_authenticator_append(&seal, bytes, whole, size) : 0;
+    if (whole == 0)
+        return length;
+    if (wrong % 8 == 2)
+        bytes[length + byte_reader_u16(reader) % (whole - length)] ^= 1;
+    return whole;
+}
+
+static bool read_request(ByteReader *reader, int64_t *now, uint8_t *buffer, ServerRequest *ret)
 {
     size_t length = byte_reader_u16(reader);
     uint8_t family = byte_reader_u8(reader);
@@ -163,6 +229,11 @@ static bool read_request(ByteReader *reader, int64_t *now, ServerRequest *ret)
     const uint8_t *bytes = byte_reader_skip(reader, length);
     if (reader->failed)
         return false;
+    if (flags & 0x10 && length >= NTP_HEADER_SIZE && length <= NTP_PACKET_MAX) {
+        memcpy(buffer, bytes, length);
+        bytes = buffer;
+        length = put_nts(reader, buffer, length, NTP_PACKET_MAX);
+    }
     *ret = (ServerRequest) {
         .bytes = bytes,
         .length = length,
@@ -180,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cleanup_(server_shard_freep) ServerShard *shard = read_shard(&reader);
     ServerBatch batch = read_batch(&reader, shard);
     cleanup_(access_table_freep) AccessTable *access = read_access(&reader);
-    uint8_t answer[SERVER_ANSWER_MAX];
+    uint8_t answer[SERVER_ANSWER_MAX], buffer[NTP_PACKET_MAX];
     size_t length = 0;
     ServerReport report = {0};
     ServerRequest request;
@@ -188,13 +259,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t now = 0;
 
     server_shard_set_access(shard, access);
-    for (; read_request(&reader, &now, &request); asked++) {
+    for (; read_request(&reader, &now, buffer, &request); asked++) {
         ServerVerdict verdict =
             server_shard_on_request(shard, &batch, &request, (MonoTime) {now}, answer, &length);
         require(verdict < SERVER_VERDICT_COUNT, "verdict");
         require(verdict != SERVER_MS_SNTP || (length == SERVER_ANSWER_SIZE && request.length == MS_SNTP_SIZE),
                 "a signed answer is as long as its request");
-        if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED)
+        if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED && verdict != SERVER_NTS_NAK)
             continue;
         require(access_table_allows(access, &request.remote.address), "allowed");
         check_answer(&request, verdict, answer, length);

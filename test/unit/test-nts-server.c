@@ -627,6 +627,28 @@ static void test_interleaved(void **state)
     assert_true(report_of(&w).interleaved >= 1);
 }
 
+/* The extension field F323 goes through, proven as well. */
+static void test_mono_root(void **state)
+{
+    cleanup_(world_free) World w = world_new();
+    uint8_t random[NTS_RANDOM_SIZE] = {3}, field[MONO_ROOT_SIZE];
+    NtpPacket packet;
+    MonoRoot told;
+
+    (void) state;
+    mono_root_write(&(MonoRoot) {0}, field);
+    put_header(&w);
+    put(&w, 0xf323, (AeadText) {field + 4, MONO_ROOT_SIZE - 4});
+    w.request_length =
+        nts_client_append(w.client, &w.nts.aead, random, w.request, w.request_length, sizeof(w.request));
+    assert_true(w.request_length > 0);
+    assert_int_equal(ask(&w), SERVER_ANSWERED);
+    assert_int_equal(w.length, w.request_length);
+    assert_int_equal(look(&w, &packet), NTS_ANSWER_GOOD);
+    assert_true(mono_root_find(&packet, &told));
+    assert_int_equal(cookies_left(&w), NTS_COOKIES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_other_modes),
         cmocka_unit_test(test_kiss),
         cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_mono_root),
     };
 
     return cmocka_run_group_tests_name("nts-server", tests, NULL, NULL);
