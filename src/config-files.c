@@ -408,5 +408,12 @@ int config_print(const ConfigInput *input, FILE *out, ConfigProblems *problems)
         return r;
     /* The .sources files are checked too; they are not part of what is printed. */
     r = supply_source_dirs(parser);
-    return r < 0 ? r : run(parser, NULL);
+    if (r < 0)
+        return r;
+    r = run(parser, NULL);
+    if (r < 0)
+        return r;
+    /* So that what does not go together is seen. */
+    config_free(config_parser_finish(parser));
+    return 0;
 }

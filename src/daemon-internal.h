@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
+#include "key-server.h"
 #include "log-files.h"
 #include "nts/key-ring.h"
 #include "time-server.h"
@@ -31,7 +32,8 @@ struct Daemon {
     KeyEstablisher *establisher;
     Engine *engine;
     Activation activation;
-    TimeServer *server; /* NULL: we set the clock once, and end */
+    KeyServer *key_server; /* both NULL: we set the clock once, and end */
+    TimeServer *server;
     Bus *bus;
     LogFiles *logs;
 
@@ -46,7 +48,11 @@ extern const ServiceMethods daemon_service_methods;
 /* Reads the configuration again and applies what differs. One with an error changes nothing. */
 CommandResult daemon_reload(Daemon *daemon, CommandReply *reply);
 
-/* Reads the key file again. False: it could not be read, the keys stay. detail may be NULL. */
+/* Reads the key file, or the credential that takes its place. As below. */
+bool daemon_load_keys(Daemon *daemon, Text *detail);
+
+/* Reads the key file again, and what the server of keys has read. False: it could not be read, the keys stay.
+ * detail may be NULL. */
 bool daemon_rekey(Daemon *daemon, Text *detail);
 
 /* Whether the kernel may be told that the clock is right, and so keep the RTC in time. */

@@ -8,16 +8,27 @@
 #include "build-config.h"
 #include "configuration.h"
 #include "core/config/parse-source.h"
+#include "credentials.h"
 #include "daemon-internal.h"
 #include "key-store.h"
 #include "notify.h"
 
+bool daemon_load_keys(Daemon *daemon, Text *detail)
+{
+    const char *path = daemon->config->key_file;
+    char credential[PATH_MAX];
+
+    if (!path && credential_find(CREDENTIAL_KEYS, credential))
+        path = credential;
+    return key_store_load(daemon->journal, path, daemon->keys, detail);
+}
+
 bool daemon_rekey(Daemon *daemon, Text *detail)
 {
-    bool good = key_store_load(daemon->journal, daemon->config->key_file, daemon->keys, detail);
+    bool good = daemon_load_keys(daemon, detail);
 
     engine_on_keys_changed(daemon->engine, kernel_clock_now());
-    return good;
+    return (!daemon->key_server || key_server_rekey(daemon->key_server, detail)) && good;
 }
 
 /* Takes config over. */
@@ -38,6 +49,9 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     if ((r = key_establisher_configure(daemon->establisher, config)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of NTS: %s",
                       strerror(-r));
+    if (daemon->key_server && (r = key_server_configure(daemon->key_server, config)) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR,
+                      "Could not apply the configuration of the NTS server: %s", strerror(-r));
     if (daemon->server && (r = time_server_configure(daemon->server, config)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of the server: %s",
                       strerror(-r));
@@ -168,6 +182,15 @@ static void service_server(void *userdata, ServerReport *ret)
         time_server_report(daemon->server, ret);
 }
 
+static void service_key_server(void *userdata, KeyServerReport *ret)
+{
+    Daemon *daemon = userdata;
+
+    *ret = (KeyServerReport) {.certificate_end = COOKED_UNSET};
+    if (daemon->key_server)
+        key_server_report(daemon->key_server, ret);
+}
+
 static bool service_allows(void *userdata, const IpAddress *address)
 {
     Daemon *daemon = userdata;
@@ -175,11 +198,37 @@ static bool service_allows(void *userdata, const IpAddress *address)
     return daemon->server && time_server_allows(daemon->server, address);
 }
 
+/* Set in the position when those who asked for the time are through, and those are to come who only wanted
+ * keys. */
+#define ONLY_KEYS (UINT64_C(1) << 63)
+
+/* Clients that have asked for the time are told of before. */
+static bool next_client_of_keys(Daemon *daemon, uint64_t *position, ClientReport *ret)
+{
+    uint64_t place = *position & ~ONLY_KEYS;
+    bool found;
+
+    do
+        found = key_server_next_client(daemon->key_server, &place, ret);
+    while (found && time_server_knows(daemon->server, &ret->address));
+    *position = place | ONLY_KEYS;
+    return found;
+}
+
 static bool service_next_client(void *userdata, uint64_t *position, ClientReport *ret)
 {
     Daemon *daemon = userdata;
 
-    return daemon->server && time_server_next_client(daemon->server, position, ret);
+    if (!daemon->server)
+        return false;
+    if (!(*position & ONLY_KEYS)) {
+        if (time_server_next_client(daemon->server, position, ret)) {
+            key_server_fill_client(daemon->key_server, ret);
+            return true;
+        }
+        *position = ONLY_KEYS;
+    }
+    return next_client_of_keys(daemon, position, ret);
 }
 
 static void service_manual(void *userdata, ManualReport *ret)
@@ -209,6 +258,15 @@ static CommandResult rekey(Daemon *daemon, CommandReply *reply)
     return daemon_rekey(daemon, &detail) ? COMMAND_OK : COMMAND_FAILED;
 }
 
+static CommandResult apply_to_server(Daemon *daemon, const Command *command, CommandReply *reply)
+{
+    CommandResult result = time_server_apply(daemon->server, command, reply);
+
+    if (result == COMMAND_OK && command->kind == COMMAND_RESET_CLIENTS)
+        key_server_reset_clients(daemon->key_server);
+    return result;
+}
+
 static CommandResult service_apply(void *userdata, const Command *command, CommandReply *ret)
 {
     Daemon *daemon = userdata;
@@ -228,7 +286,7 @@ static CommandResult service_apply(void *userdata, const Command *command, Comma
         return rekey(daemon, ret);
     if (daemon->server && (command->kind == COMMAND_ALLOW || command->kind == COMMAND_DENY ||
                            command->kind == COMMAND_RESET_CLIENTS))
-        return time_server_apply(daemon->server, command, ret);
+        return apply_to_server(daemon, command, ret);
     return engine_apply(daemon->engine, command, kernel_clock_now(), ret);
 }
 
@@ -244,6 +302,7 @@ const ServiceMethods daemon_service_methods = {
     .explain = service_explain,
     .local = service_local,
     .server = service_server,
+    .key_server = service_key_server,
     .allows = service_allows,
     .next_client = service_next_client,
     .manual = service_manual,

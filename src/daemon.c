@@ -344,6 +344,34 @@ static void serve_snapshot(void *userdata, Now now, ServerSnapshot *ret)
     engine_server_snapshot(daemon->engine, now, ret);
 }
 
+static void on_access(void *userdata, const AccessTable *access)
+{
+    Daemon *daemon = userdata;
+
+    key_server_set_access(daemon->key_server, access);
+}
+
+/* Before the time server, which opens cookies with its keys and tells it who may come. */
+static int new_key_server(Daemon *daemon)
+{
+    Activation *activation = &daemon->activation;
+    KeyServerSetup setup = {
+        .event = daemon->event,
+        .journal = daemon->journal,
+        .family = daemon->options->family,
+        .passed = activation->nts.list,
+        .passed_count = activation->nts.count,
+        .stored_keys = activation->cookie_keys,
+    };
+
+    fill_random(NULL, setup.secret, sizeof setup.secret);
+    int r = key_server_new(&setup, daemon->config, &daemon->key_server);
+    if (activation->cookie_keys >= 0)
+        close(activation->cookie_keys);
+    activation->cookie_keys = -1;
+    return r;
+}
+
 static int new_server(Daemon *daemon)
 {
     TimeServerSetup setup = {
@@ -352,12 +380,17 @@ static int new_server(Daemon *daemon)
         .family = daemon->options->family,
         .authenticator = key_ring_authenticator(daemon->keys),
         .snapshot = serve_snapshot,
+        .on_access = on_access,
         .userdata = daemon,
     };
 
     activation_take(daemon->journal, &daemon->activation);
-    setup.passed = daemon->activation.sockets;
-    setup.passed_count = daemon->activation.count;
+    int r = new_key_server(daemon);
+    if (r < 0)
+        return r;
+    setup.nts = (NtsServer) {.jar = key_server_jar(daemon->key_server), .aead = aead_ciphers()};
+    setup.passed = daemon->activation.ntp.list;
+    setup.passed_count = daemon->activation.ntp.count;
     fill_random(NULL, setup.secret, sizeof setup.secret);
     return time_server_new(&setup, daemon->config, &daemon->server);
 }
@@ -433,7 +466,7 @@ static int connect_parts(Daemon *daemon)
     };
     if ((r = key_ring_new(&daemon->keys)) < 0)
         return r;
-    (void) key_store_load(daemon->journal, daemon->config->key_file, daemon->keys, NULL);
+    (void) daemon_load_keys(daemon, NULL);
     if ((r = new_engine(daemon)) < 0)
         return r;
     /* Nobody manages a daemon that is about to end, or reads its logs. */
@@ -477,6 +510,7 @@ Daemon *daemon_free(Daemon *daemon)
     sd_event_source_disable_unref(daemon->post);
     bus_free(daemon->bus);
     time_server_free(daemon->server);
+    key_server_free(daemon->key_server);
     lookup_free(daemon->lookup);
     key_establisher_free(daemon->establisher);
     exchanges_free(daemon->exchanges);

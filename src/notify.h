@@ -5,12 +5,17 @@
 /* What the service manager and its helpers are told. Silent where there is no service manager. */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/api/report.h"
 
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
+
+/* Gives the service manager something to keep over a restart, in place of what it has by that name: a
+ * descriptor of that name is passed to us then. */
+void notify_store(const char *name, const void *data, size_t length);
 
 /* The line that `systemctl status` shows. */
 void notify_status(const ClockReport *clock);

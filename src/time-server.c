@@ -171,6 +171,7 @@ static int rebuild(TimeServer *server)
     if (r < 0)
         return r;
     server_hands_set_access(server->hands, table);
+    server->setup.on_access(server->setup.userdata, table);
     access_table_free(server->access);
     server->access = table;
     return 0;
@@ -458,6 +459,8 @@ TimeServer *time_server_free(TimeServer *server)
     signd_free(server->signd);
     server_sockets_free(server->sockets);
     server_hands_free(server->hands);
+    if (server->access)
+        server->setup.on_access(server->setup.userdata, NULL);
     access_table_free(server->access);
     free_lines(server->lines, server->line_count);
     free(server->commanded);
@@ -525,6 +528,11 @@ void time_server_report(const TimeServer *server, ServerReport *ret)
 bool time_server_allows(const TimeServer *server, const IpAddress *address)
 {
     return access_table_allows(server->access, address);
+}
+
+bool time_server_knows(const TimeServer *server, const IpAddress *address)
+{
+    return server_hands_knows(server->hands, address);
 }
 
 bool time_server_next_client(const TimeServer *server, uint64_t *position, ClientReport *ret)

@@ -24,6 +24,8 @@ typedef struct TimeServerSetup {
     const PassedSocket *passed;  /* borrowed for ever */
     size_t passed_count;
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret); /* what our time is */
+    /* Who may ask has changed: from now on it is this table, which stays until the next one; NULL: nobody. */
+    void (*on_access)(void *userdata, const AccessTable *access);
     void *userdata;
 } TimeServerSetup;
 
@@ -40,6 +42,8 @@ CommandResult time_server_apply(TimeServer *server, const Command *command, Comm
 
 void time_server_report(const TimeServer *server, ServerReport *ret);
 bool time_server_allows(const TimeServer *server, const IpAddress *address);
+/* Whether the address is in the log of clients. */
+bool time_server_knows(const TimeServer *server, const IpAddress *address);
 /* See client_log_next(). */
 bool time_server_next_client(const TimeServer *server, uint64_t *position, ClientReport *ret) must_check_;
 

@@ -36,6 +36,18 @@ static int get_verdicts(unused_ sd_bus *connection, unused_ const char *path, un
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_key_verdicts(unused_ sd_bus *connection, unused_ const char *path,
+                            unused_ const char *interface, unused_ const char *property,
+                            sd_bus_message *reply, void *verdicts, unused_ sd_bus_error *error)
+{
+    const uint64_t *counts = verdicts;
+    int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+    for (KeyVerdict verdict = 0; r >= 0 && verdict < KEY_VERDICT_COUNT; verdict++)
+        r = sd_bus_message_append(reply, "{st}", key_verdict_name(verdict), counts[verdict]);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int on_access(sd_bus_message *message, Bus *bus, CommandKind kind, sd_bus_error *error)
 {
     Command command = {.kind = kind};
@@ -83,21 +95,37 @@ static int on_reset_clients(sd_bus_message *message, void *view, sd_bus_error *e
     return bus_run_command(((ServerView *) view)->bus, message, &command, REPLY_NOTHING, error);
 }
 
+/* What it did to get keys. */
+static int append_keys_of_client(sd_bus_message *reply, const ClientReport *client)
+{
+    int r = sd_bus_message_append(reply, "{sv}{sv}{sv}",                              //
+                                  "NTSConnections", "u", client->keys_received,       //
+                                  "NTSConnectionsDropped", "u", client->keys_dropped, //
+                                  "NTSSinceLast", "d", client->keys_since_last);
+
+    if (r >= 0 && client->keys_interval != CLIENT_INTERVAL_UNKNOWN)
+        r = sd_bus_message_append(reply, "{sv}", "NTSInterval", "i", (int32_t) client->keys_interval);
+    return r;
+}
+
 static int append_client(sd_bus_message *reply, const ClientReport *client)
 {
     char address[IP_ADDRESS_TEXT_MAX];
     int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
     if (r >= 0)
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}",                                    //
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}",                                        //
                                   "Address", "s", ip_address_format(&client->address, address), //
                                   "Received", "u", client->received,                            //
-                                  "Dropped", "u", client->dropped,                              //
-                                  "SinceLast", "d", client->since_last);
+                                  "Dropped", "u", client->dropped);
+    if (r >= 0 && client->since_last >= 0)
+        r = sd_bus_message_append(reply, "{sv}", "SinceLast", "d", client->since_last);
     if (r >= 0 && client->interval != CLIENT_INTERVAL_UNKNOWN)
         r = sd_bus_message_append(reply, "{sv}", "Interval", "i", (int32_t) client->interval);
     if (r >= 0 && client->limited_interval != CLIENT_INTERVAL_UNKNOWN)
         r = sd_bus_message_append(reply, "{sv}", "LimitedInterval", "i", (int32_t) client->limited_interval);
+    if (r >= 0 && client->keys_since_last >= 0)
+        r = append_keys_of_client(reply, client);
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -114,7 +142,7 @@ static int append_clients(const Bus *bus, sd_bus_message *reply, uint64_t *posit
             *position = 0;
             break;
         }
-        if (client.received < min_packets)
+        if (MAX(client.received, client.keys_received) < min_packets)
             continue;
         r = append_client(reply, &client);
         count++;
@@ -158,6 +186,11 @@ const sd_bus_vtable server_vtable[] = {
     P("Authenticated", "t", NULL, report.authenticated),
     P("SendFailures", "t", NULL, report.failed),
     P("Verdicts", "a{st}", get_verdicts, report.verdicts),
+    P("NTSState", "s", NULL, keys_state),
+    P("NTSConnections", "t", NULL, keys.accepted),
+    P("NTSConnectionsDropped", "t", NULL, keys.dropped),
+    P("NTSVerdicts", "a{st}", get_key_verdicts, keys.verdicts),
+    P("NTSCertificateEndUSec", "t", NULL, certificate_end_usec),
     P("Clients", "t", NULL, report.clients),
     P("ClientsDropped", "t", NULL, report.log_dropped),
     P("Interleaved", "t", NULL, report.interleaved),

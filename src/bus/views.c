@@ -201,6 +201,9 @@ void server_view(const Service *service, ServerView *ret)
     service->methods->server(service->userdata, &view.report);
     view.listening = view.report.listening;
     view.logs_clients = view.report.logs_clients;
+    service->methods->key_server(service->userdata, &view.keys);
+    view.keys_state = key_server_state_name(view.keys.state);
+    view.certificate_end_usec = usec(view.keys.certificate_end);
     *ret = view;
 }
 

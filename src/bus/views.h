@@ -102,6 +102,9 @@ typedef struct ServerView {
     Bus *bus;
     int listening, logs_clients;
     ServerReport report;
+    KeyServerReport keys;
+    const char *keys_state;
+    uint64_t certificate_end_usec;
 } ServerView;
 
 typedef struct LocalView {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* `serverstats` and `clients`. What this daemon does not serve (chrony's commands, key establishment,
- * interleaved packets) is counted as what it is: none. */
+/* `serverstats` and `clients`. What this daemon does not serve (chrony's commands) is counted as what it is:
+ * none. */
 
 #include <inttypes.h>
 
@@ -32,6 +32,8 @@ typedef struct Statistics {
 static const Field statistics_fields[] = {
     {"Received", FIELD_COUNTER, offsetof(Statistics, received)},
     {"Dropped", FIELD_COUNTER, offsetof(Statistics, dropped)},
+    {"NTSConnections", FIELD_COUNTER, offsetof(Statistics, keys_accepted)},
+    {"NTSConnectionsDropped", FIELD_COUNTER, offsetof(Statistics, keys_dropped)},
     {"Authenticated", FIELD_COUNTER, offsetof(Statistics, authenticated)},
     {"ClientsDropped", FIELD_COUNTER, offsetof(Statistics, log_dropped)},
     {"Interleaved", FIELD_COUNTER, offsetof(Statistics, interleaved)},
@@ -103,6 +105,10 @@ static const Field client_fields[] = {
     {"Interval", FIELD_POWER, offsetof(ClientReport, interval)},
     {"LimitedInterval", FIELD_POWER, offsetof(ClientReport, limited_interval)},
     {"SinceLast", FIELD_SECONDS, offsetof(ClientReport, since_last)},
+    {"NTSConnections", FIELD_COUNT, offsetof(ClientReport, keys_received)},
+    {"NTSConnectionsDropped", FIELD_COUNT, offsetof(ClientReport, keys_dropped)},
+    {"NTSInterval", FIELD_POWER, offsetof(ClientReport, keys_interval)},
+    {"NTSSinceLast", FIELD_SECONDS, offsetof(ClientReport, keys_since_last)},
 };
 
 static const char header_commands[] =
@@ -122,33 +128,41 @@ static const char *format_power(int8_t power, Cell cell)
     return cell;
 }
 
-static void print_client(const Options *options, const ClientReport *client)
+/* The last columns are about commands, of which there are none, or about keys. */
+static void print_client(const Options *options, const ClientReport *client, bool keys)
 {
     SourceReport named = {.remote.address = client->address};
     char name[DISPLAY_NAME_MAX];
-    Cell interval, limited, last;
-    uint32_t age = interval_from_age(client->since_last);
+    Cell interval, limited, last, keys_interval, keys_last;
+    uint32_t age = interval_from_age(client->since_last),
+             keys_age = keys ? interval_from_age(client->keys_since_last) : INTERVAL_NONE;
+    uint32_t received = keys ? client->keys_received : 0, dropped = keys ? client->keys_dropped : 0;
+    int8_t power = keys ? client->keys_interval : CLIENT_INTERVAL_UNKNOWN;
 
     ip_address_format(&client->address, named.name);
     source_display_name(options, &named, name);
     if (options->csv)
-        printf("%s,%" PRIu32 ",%" PRIu32 ",%d,%d,%" PRIu32 ",0,0,%d,%" PRIu32 "\n", name, client->received,
-               client->dropped, client->interval, client->limited_interval, age, CLIENT_INTERVAL_UNKNOWN,
-               INTERVAL_NONE);
+        printf("%s,%" PRIu32 ",%" PRIu32 ",%d,%d,%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%d,%" PRIu32 "\n", name,
+               client->received, client->dropped, client->interval, client->limited_interval, age, received,
+               dropped, power, keys_age);
     else
-        printf("%-25s  %6" PRIu32 "  %5" PRIu32 "  %s  %s  %s  %6d  %5d   -     -\n", name, client->received,
-               client->dropped, format_power(client->interval, interval),
-               format_power(client->limited_interval, limited), format_interval(age, last), 0, 0);
+        printf("%-25s  %6" PRIu32 "  %5" PRIu32 "  %s  %s  %s  %6" PRIu32 "  %5" PRIu32 "  %s  %s\n", name,
+               client->received, client->dropped, format_power(client->interval, interval),
+               format_power(client->limited_interval, limited), format_interval(age, last), received, dropped,
+               format_power(power, keys_interval), format_interval(keys_age, keys_last));
 }
 
 /* Prints the clients of one answer. json: NULL for a table. */
-static int print_clients(Client *client, sd_bus_message *reply, Json *json)
+static int print_clients(Client *client, sd_bus_message *reply, bool keys, Json *json)
 {
     int r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
 
     while (r >= 0 && (r = sd_bus_message_at_end(reply, 0)) == 0) {
         ClientReport report = {.interval = CLIENT_INTERVAL_UNKNOWN,
-                               .limited_interval = CLIENT_INTERVAL_UNKNOWN};
+                               .limited_interval = CLIENT_INTERVAL_UNKNOWN,
+                               .since_last = -1,
+                               .keys_interval = CLIENT_INTERVAL_UNKNOWN,
+                               .keys_since_last = -1};
         if (json) {
             json_element(json);
             json_begin(json, '{');
@@ -158,7 +172,7 @@ static int print_clients(Client *client, sd_bus_message *reply, Json *json)
         }
         r = fields_decode(client_fields, ELEMENTS(client_fields), reply, &report);
         if (r >= 0)
-            print_client(&client->options, &report);
+            print_client(&client->options, &report, keys);
     }
     return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
@@ -204,7 +218,7 @@ static int print_all_clients(Client *client, const ClientsOptions *options, Json
             return r;
         if (first && !json && !client->options.csv)
             table_header(options->keys ? header_keys : header_commands);
-        r = print_clients(client, reply, json);
+        r = print_clients(client, reply, options->keys, json);
         if (r >= 0)
             r = sd_bus_message_read(reply, "t", &position);
         if (r < 0)

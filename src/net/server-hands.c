@@ -394,6 +394,32 @@ void server_hands_reset_clients(ServerHands *hands)
 
 /* --- the clients of all --- */
 
+typedef struct Search {
+    ServerShard *shard;
+    const IpAddress *address;
+    bool found;
+} Search;
+
+static void search_client(void *userdata)
+{
+    Search *search = userdata;
+    const ClientLog *log = server_shard_log(search->shard);
+    ClientReport client;
+
+    search->found = log && client_log_find(log, search->address, (MonoTime) {0}, &client);
+}
+
+bool server_hands_knows(const ServerHands *hands, const IpAddress *address)
+{
+    Search search = {.address = address};
+
+    for (size_t i = 0; i < hands->count && !search.found; i++) {
+        search.shard = hands->list[i].shard;
+        call(&hands->list[i], search_client, &search);
+    }
+    return search.found;
+}
+
 typedef struct Fetch {
     ServerShard *shard;
     uint64_t position; /* in: where to begin; out: where to go on */

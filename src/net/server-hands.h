@@ -58,6 +58,9 @@ void server_hands_report(const ServerHands *hands, MonoTime now, ServerReport *r
 bool server_hands_log_clients(const ServerHands *hands);
 void server_hands_reset_clients(ServerHands *hands);
 
+/* Whether the address is in the log of clients. */
+bool server_hands_knows(const ServerHands *hands, const IpAddress *address);
+
 /* See client_log_next(). */
 bool server_hands_next_client(ServerHands *hands, uint64_t *position, MonoTime now,
                               ClientReport *ret) must_check_;

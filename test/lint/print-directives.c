@@ -36,6 +36,8 @@ static bool read_number(const ValueField *field, const void *base, double *ret)
     case VALUE_CHOICE:
     case VALUE_TEXT:
     case VALUE_STRING:
+    case VALUE_STRINGS:
+    case VALUE_HOST:
     case VALUE_IPV4:
     case VALUE_IPV6:
     case VALUE_EXTENSION: return false;

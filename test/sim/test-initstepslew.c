@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "sim.h"
 #include "unit.h"
 
@@ -52,9 +53,7 @@ static void add_host(Sim *sim, size_t server)
     char text[IP_ADDRESS_TEXT_MAX];
     IpAddress address = sim_server_address(server);
 
-    assert_int_equal(config_add_string(&sim_config(sim)->initstepslew.hosts,
-                                       ip_address_format(&address, text)),
-                     0);
+    assert_int_equal(strings_add(&sim_config(sim)->initstepslew.hosts, ip_address_format(&address, text)), 0);
 }
 
 /* Three hosts and a source; the clock is ahead by offset. */
@@ -175,8 +174,8 @@ static void too_distant(Sim *sim)
 
 static void unknown_names(Sim *sim)
 {
-    config_clear_strings(&sim_config(sim)->initstepslew.hosts);
-    assert_int_equal(config_add_string(&sim_config(sim)->initstepslew.hosts, "nowhere.example"), 0);
+    strings_clear(&sim_config(sim)->initstepslew.hosts);
+    assert_int_equal(strings_add(&sim_config(sim)->initstepslew.hosts, "nowhere.example"), 0);
 }
 
 /* The sources start all the same, and soon. */
@@ -353,7 +352,7 @@ static void test_changes_meanwhile(void **state)
     SourceConfig source = source_config_default(SOURCE_SERVER, "192.0.2.1");
     assert_int_equal(config_copy(sim_config(sim), &config), 0);
     assert_int_equal(config_add_source(config, &source), 0);
-    config_clear_strings(&config->initstepslew.hosts);
+    strings_clear(&config->initstepslew.hosts);
     sim_reconfigure(sim, config);
     assert_int_equal(count_sources(sim), 2);
     sim_run(sim, LIMIT);

@@ -203,6 +203,16 @@ static void on_server(void *userdata, ServerReport *ret)
                            .transmit_stamps = {9, 10, 11}};
 }
 
+static void on_key_server(void *userdata, KeyServerReport *ret)
+{
+    (void) userdata;
+    *ret = (KeyServerReport) {.state = KEY_SERVER_LISTENING,
+                              .accepted = 14,
+                              .dropped = 15,
+                              .verdicts[KEYS_GIVEN] = 16,
+                              .certificate_end = {NSEC_PER_SEC}};
+}
+
 static bool on_allows(void *userdata, const IpAddress *address)
 {
     (void) userdata;
@@ -222,7 +232,11 @@ static bool on_next_client(void *userdata, uint64_t *position, ClientReport *ret
                            .dropped = *position == 1 ? 12345 : 0,
                            .interval = *position == 1 ? -5 : CLIENT_INTERVAL_UNKNOWN,
                            .limited_interval = *position == 1 ? 6 : CLIENT_INTERVAL_UNKNOWN,
-                           .since_last = 1.5};
+                           .since_last = *position == 3 ? -1 : 1.5,
+                           .keys_received = *position <= 3 ? 5 : 0,
+                           .keys_dropped = *position <= 3 ? 2 : 0,
+                           .keys_interval = *position == 1 ? 7 : CLIENT_INTERVAL_UNKNOWN,
+                           .keys_since_last = *position <= 3 ? 90 : -1};
     return true;
 }
 
@@ -329,6 +343,7 @@ static const ServiceMethods methods = {
     .explain = on_explain,
     .local = on_local,
     .server = on_server,
+    .key_server = on_key_server,
     .allows = on_allows,
     .next_client = on_next_client,
     .manual = on_manual,

@@ -30,7 +30,10 @@ def test_counters(bus, fixture):
     del fixture
     assert bus.get("Server", "Received") == 1 << 40
     assert bus.get("Server", "Verdicts")["answered"] == 5
-    assert run("timectl", "-c", "serverstats").stdout == f"{1 << 40},2,0,0,3,0,0,12,4,5,13,6,9,7,10,8,11\n"
+    assert bus.get("Server", "NTSState") == "listening"
+    assert bus.get("Server", "NTSVerdicts")["given"] == 16
+    assert bus.get("Server", "NTSCertificateEndUSec") == 1000000
+    assert run("timectl", "-c", "serverstats").stdout == f"{1 << 40},2,0,0,3,14,15,12,4,5,13,6,9,7,10,8,11\n"
 
 
 def test_pages_of_clients(bus, fixture):
@@ -41,11 +44,14 @@ def test_pages_of_clients(bus, fixture):
     assert (len(first), len(rest), end) == (1000, 500, 0)
     assert len({client["Address"] for client in first + rest}) == 1500
     assert first[0] == {"Address": "192.0.2.1", "Received": 1000000, "Dropped": 12345, "SinceLast": 1.5,
-                        "Interval": -5, "LimitedInterval": 6}
-    assert set(first[1]) == {"Address", "Received", "Dropped", "SinceLast"}
+                        "Interval": -5, "LimitedInterval": 6,
+                        "NTSConnections": 5, "NTSConnectionsDropped": 2, "NTSSinceLast": 90, "NTSInterval": 7}
+    assert set(first[1]) == {"Address", "Received", "Dropped", "SinceLast", "NTSConnections", "NTSConnectionsDropped", "NTSSinceLast"}
+    assert "SinceLast" not in first[2]
+    assert set(first[3]) == {"Address", "Received", "Dropped", "SinceLast"}
     few, position = clients(bus, 0, 7, 0)
     assert len(few) == 7 and clients(bus, position, 1, 0)[0][0]["Address"] == "192.0.2.8"
-    assert clients(bus, 0, 4294967295, 2) == ([first[0]], 0)
+    assert clients(bus, 0, 4294967295, 2) == (first[:3], 0)
     assert clients(bus, 18446744073709551615, 1, 0) == ([], 0)
 
 
@@ -56,6 +62,11 @@ def test_rows_of_clients(fixture):
     assert len(lines) == 2 + 1500
     assert lines[2] == f"{'192.0.2.1':25}  1000000  12345  -5   6     1       0      0   -     -"
     assert lines[3] == f"{'192.0.2.2':25}       1      0   -   -     1       0      0   -     -"
+    lines = run("timectl", "-n", "clients", "-k").stdout.splitlines()
+    assert lines[2] == f"{'192.0.2.1':25}  1000000  12345  -5   6     1       5      2   7    90"
+    assert lines[4] == f"{'192.0.2.3':25}       1      0   -   -     -       5      2   -    90"
+    assert lines[5] == f"{'192.0.2.4':25}       1      0   -   -     1       0      0   -     -"
+    assert run("timectl", "-c", "clients", "-k").stdout.splitlines()[0] == "192.0.2.1,1000000,12345,-5,6,1,5,2,7,90"
     fields = run("timectl", "-c", "clients").stdout.splitlines()
     assert fields[:2] == ["192.0.2.1,1000000,12345,-5,6,1,0,0,127,4294967295", "192.0.2.2,1,0,127,127,1,0,0,127,4294967295"]
     assert len(json.loads(run("timectl", "--json=short", "clients").stdout)) == 1500

@@ -46,7 +46,7 @@ def test_timedated_list():
 def test_verify(boot):
     """systemd finds nothing to complain about, documentation included, and the targets come in order."""
     machine = boot()
-    units = "timeball.service timeball-wait-sync.service timeball-ntp.socket"
+    units = "timeball.service timeball-wait-sync.service timeball-ntp.socket timeball-nts.socket"
     said = machine.said(f"cd /usr/lib/systemd/system && systemd-analyze verify {units}").splitlines()
     # the kernel of the lab has none
     assert [line for line in said if "kernel does not support IPv6" not in line] == []

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/spelling.h"
+#include "base/strings.h"
 #include "core/config/directives.h"
 #include "core/config/parse-source.h"
 #include "unit.h"
@@ -545,6 +546,53 @@ static void test_server_repeats(void **state)
     assert_int_equal(c->server.rate_limit.leak, 1);
 }
 
+static void test_nts_server(void **state)
+{
+    cleanup_(config_freep) Config *c = parse("ntsservercert /a.pem\n"
+                                             "ntsserverkey /a.key\n"
+                                             "ntsserverkey /b.key\n"
+                                             "ntsservercert /b.pem\n"
+                                             "ntsport 4461\n"
+                                             "ntsprocesses 0\n"
+                                             "maxntsconnections 1000\n"
+                                             "ntsntpserver time.example.net\n"
+                                             "ntsrotate 0\n"
+                                             "ntsratelimit interval 3 burst 1 leak 4\n");
+
+    (void) state;
+    cleanup_(config_freep) Config *copy = NULL;
+    assert_int_equal(config_copy(c, &copy), 0);
+    c = config_free(c);
+    const NtsServerConfig *n = &copy->nts_server;
+    assert_int_equal(strings_count(n->certificates), 2);
+    assert_string_equal(n->certificates[1], "/b.pem");
+    assert_string_equal(n->keys[0], "/a.key");
+    assert_string_equal(n->keys[1], "/b.key");
+    assert_int_equal(n->port, 4461);
+    assert_int_equal(n->threads, 0);
+    assert_int_equal(n->max_connections, 1000);
+    assert_string_equal(n->ntp_server, "time.example.net");
+    assert_int_equal(n->rotate, 0);
+    assert_true(n->rate_limit.enabled);
+    assert_int_equal(n->rate_limit.interval, 3);
+    assert_int_equal(n->rate_limit.burst, 1);
+    assert_int_equal(n->rate_limit.leak, 4);
+}
+
+static void test_nts_server_defaults(void **state)
+{
+    cleanup_(config_freep) Config *c = parse("ntsratelimit burst 3\nntsratelimit\n");
+    const NtsServerConfig *n = &c->nts_server;
+
+    (void) state;
+    assert_null(n->certificates);
+    assert_null(n->keys);
+    assert_null(n->ntp_server);
+    assert_int_equal(n->rate_limit.interval, 6);
+    assert_int_equal(n->rate_limit.burst, 8);
+    assert_int_equal(n->rate_limit.leak, 2);
+}
+
 /* With orphan the local reference waits longer, unless the line says how long. */
 static void test_local_orphan(void **state)
 {
@@ -596,6 +644,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server),
         cmocka_unit_test(test_server_repeats),
+        cmocka_unit_test(test_nts_server),
+        cmocka_unit_test(test_nts_server_defaults),
         cmocka_unit_test(test_local_orphan),
         cmocka_unit_test(test_initstepslew),
         cmocka_unit_test(test_every_field),

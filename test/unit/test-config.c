@@ -4,6 +4,8 @@
 
 #include "core/config/config.h"
 
+#include "base/strings.h"
+
 #include "unit.h"
 
 static void test_defaults(void **state unused_)
@@ -40,8 +42,8 @@ static void test_copy_shares_nothing(void **state unused_)
         source.port = (uint16_t) (1000 + i);
         assert_int_equal(config_add_source(config, &source), 0);
     }
-    assert_int_equal(config_add_string(&config->source_dirs, "/a"), 0);
-    assert_int_equal(config_add_string(&config->source_dirs, "/b"), 0);
+    assert_int_equal(strings_add(&config->source_dirs, "/a"), 0);
+    assert_int_equal(strings_add(&config->source_dirs, "/b"), 0);
     assert_int_equal(config_set_string(&config->daemon.drift_file, "/drift"), 0);
     config->clock.log_change = 0.25;
 

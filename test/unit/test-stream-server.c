@@ -400,19 +400,17 @@ static void listen_with(size_t threads)
     assert_int_equal(stream_server_count(server), 1);
 }
 
-static void test_all(void **state)
+static void run_all(size_t threads)
 {
-    const size_t *threads = *state;
-
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        if (*threads > rows[i].threads_max)
+        if (threads > rows[i].threads_max)
             continue;
-        print_message("%zu threads: %s\n", *threads, rows[i].name);
+        print_message("%zu threads: %s\n", threads, rows[i].name);
         atomic_store(&opened, 0);
         for (size_t end = 0; end < ELEMENTS(ends); end++)
             atomic_store(&ends[end], 0);
         assert_true(sd_event_new(&event) >= 0);
-        listen_with(*threads);
+        listen_with(threads);
         rows[i].test();
         server = stream_server_free(server);
         event = sd_event_unref(event);
@@ -423,13 +421,30 @@ static void test_all(void **state)
     }
 }
 
+static void test_by_the_event_loop(void **state)
+{
+    (void) state;
+    run_all(0);
+}
+
+static void test_by_a_thread(void **state)
+{
+    (void) state;
+    run_all(1);
+}
+
+static void test_by_three_threads(void **state)
+{
+    (void) state;
+    run_all(3);
+}
+
 int main(void)
 {
-    static size_t none = 0, one = 1, three = 3;
     const struct CMUnitTest tests[] = {
-        {"by the event loop", test_all, NULL, NULL, &none},
-        {"by a thread", test_all, NULL, NULL, &one},
-        {"by three threads", test_all, NULL, NULL, &three},
+        cmocka_unit_test(test_by_the_event_loop),
+        cmocka_unit_test(test_by_a_thread),
+        cmocka_unit_test(test_by_three_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

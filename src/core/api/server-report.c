@@ -29,6 +29,32 @@ const char *server_verdict_name(ServerVerdict verdict)
     return (size_t) verdict < ELEMENTS(names) ? names[verdict] : "invalid";
 }
 
+static const char *const key_names[] = {
+    [KEYS_GIVEN] = "given",          [KEYS_REFUSED] = "refused", [KEYS_NO_TLS] = "no-tls",
+    [KEYS_HUNG_UP] = "hung-up",      [KEYS_LATE] = "late",       [KEYS_CROWDED_OUT] = "crowded-out",
+    [KEYS_LIMITED] = "rate-limited", [KEYS_DENIED] = "denied",   [KEYS_FAILED] = "failed",
+};
+static_assert(ELEMENTS(key_names) == KEY_VERDICT_COUNT, "one for each verdict");
+
+const char *key_verdict_name(KeyVerdict verdict)
+{
+    return (size_t) verdict < ELEMENTS(key_names) ? key_names[verdict] : "invalid";
+}
+
+static const char *const state_names[] = {
+    [KEY_SERVER_OFF] = "off",
+    [KEY_SERVER_LISTENING] = "listening",
+    [KEY_SERVER_NO_CERTIFICATE] = "no-certificate",
+    [KEY_SERVER_NO_KEYS] = "no-keys",
+    [KEY_SERVER_NO_SOCKET] = "no-socket",
+};
+static_assert(ELEMENTS(state_names) == KEY_SERVER_STATE_COUNT, "one for each state");
+
+const char *key_server_state_name(KeyServerState state)
+{
+    return (size_t) state < ELEMENTS(state_names) ? state_names[state] : "invalid";
+}
+
 void server_report_add(ServerReport *to, const ServerReport *from)
 {
     to->received += from->received;

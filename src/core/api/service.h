@@ -33,6 +33,7 @@ typedef struct ServiceMethods {
     bool (*explain)(void *userdata, SourceId id, Explanation *ret);
     void (*local)(void *userdata, LocalReport *ret);
     void (*server)(void *userdata, ServerReport *ret);
+    void (*key_server)(void *userdata, KeyServerReport *ret);
     /* Would this address be answered? */
     bool (*allows)(void *userdata, const IpAddress *address);
     /* Walks through the clients: *position is 0 at first; false at the end. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "base/text.h"
 
 static const Config CONFIG_DEFAULT = {
@@ -45,6 +46,13 @@ static const Config CONFIG_DEFAULT = {
             .port = 123,
             .log_limit = 524288,
         },
+    .nts_server =
+        {
+            .port = 4460,
+            .threads = 1,
+            .max_connections = 100,
+            .rotate = 604800,
+        },
     .daemon =
         {
             .drift_interval = 3600,
@@ -62,18 +70,11 @@ int config_new(Config **ret)
         return -ENOMEM;
     *config = CONFIG_DEFAULT;
     config->server.rate_limit = RATE_LIMIT_CONFIG_DEFAULT;
+    config->nts_server.rate_limit = NTS_RATE_LIMIT_CONFIG_DEFAULT;
     config->local = LOCAL_CONFIG_DEFAULT;
     config->nts = NTS_CONFIG_DEFAULT;
     *ret = config;
     return 0;
-}
-
-void config_clear_strings(char ***list)
-{
-    for (char **string = *list; string && *string; string++)
-        free(*string);
-    free(*list);
-    *list = NULL;
 }
 
 Config *config_free(Config *config)
@@ -87,10 +88,11 @@ Config *config_free(Config *config)
     free(config->daemon.user);
     server_config_clear(&config->server);
     nts_config_clear(&config->nts);
+    nts_server_config_clear(&config->nts_server);
     free(config->log.dir);
-    config_clear_strings(&config->initstepslew.hosts);
-    config_clear_strings(&config->source_dirs);
-    config_clear_strings(&config->files);
+    strings_clear(&config->initstepslew.hosts);
+    strings_clear(&config->source_dirs);
+    strings_clear(&config->files);
     free(config);
     return NULL;
 }
@@ -106,38 +108,6 @@ int config_set_string(char **target, const char *value)
     }
     free(*target);
     *target = copy;
-    return 0;
-}
-
-static size_t strings_count(char *const *strings)
-{
-    size_t n = 0;
-
-    while (strings && strings[n])
-        n++;
-    return n;
-}
-
-int config_add_string(char ***list, const char *string)
-{
-    size_t n = strings_count(*list);
-    char **strings = reallocarray(*list, n + 2, sizeof(*strings));
-
-    if (!strings)
-        return -ENOMEM;
-    *list = strings;
-    strings[n + 1] = NULL;
-    strings[n] = strdup(string);
-    return strings[n] ? 0 : -ENOMEM;
-}
-
-static int copy_strings(char *const *from, char ***to)
-{
-    for (size_t i = 0; i < strings_count(from); i++) {
-        int r = config_add_string(to, from[i]);
-        if (r < 0)
-            return r;
-    }
     return 0;
 }
 
@@ -184,16 +154,19 @@ static int copy_heap_parts(const Config *from, Config *to)
     r = server_config_copy(&from->server, &to->server);
     if (r < 0)
         return r;
-    r = copy_strings(from->initstepslew.hosts, &to->initstepslew.hosts);
+    r = strings_add_all(&to->initstepslew.hosts, from->initstepslew.hosts);
     if (r < 0)
         return r;
     r = nts_config_copy(&from->nts, &to->nts);
     if (r < 0)
         return r;
-    r = copy_strings(from->source_dirs, &to->source_dirs);
+    r = nts_server_config_copy(&from->nts_server, &to->nts_server);
     if (r < 0)
         return r;
-    r = copy_strings(from->files, &to->files);
+    r = strings_add_all(&to->source_dirs, from->source_dirs);
+    if (r < 0)
+        return r;
+    r = strings_add_all(&to->files, from->files);
     if (r < 0)
         return r;
     r = config_set_string(&to->key_file, from->key_file);
@@ -224,6 +197,7 @@ int config_copy(const Config *config, Config **ret)
     copy->source_count = 0;
     copy->server = (ServerConfig) {0};
     copy->nts = (NtsConfig) {0};
+    copy->nts_server = (NtsServerConfig) {0};
     copy->initstepslew.hosts = copy->source_dirs = copy->files = NULL;
     copy->key_file = NULL;
     copy->daemon.drift_file = copy->daemon.pid_file = copy->daemon.user = NULL;

@@ -8,7 +8,7 @@
 
 #include "core/api/report.h"
 #include "core/config/nts-config.h"
-#include "core/config/server-config.h"
+#include "core/config/nts-server-config.h"
 
 /* Absent, for the integers of a source that fall back to a directive; only inside the parser. */
 #define CONFIG_UNSET INT32_MIN
@@ -134,6 +134,7 @@ typedef struct Config {
     NetConfig net;
     ServerConfig server;
     NtsConfig nts;
+    NtsServerConfig nts_server;
     LocalConfig local;
     InitStepSlewConfig initstepslew;
     DaemonConfig daemon;
@@ -156,12 +157,6 @@ int config_copy(const Config *config, Config **ret) must_check_;
 
 /* Append a copy. */
 int config_add_source(Config *config, const SourceConfig *source) must_check_;
-
-/* Appends a copy of string to one of the lists of strings. */
-int config_add_string(char ***list, const char *string) must_check_;
-
-/* Empties such a list. */
-void config_clear_strings(char ***list);
 
 /* Forgets what came from .sources files. */
 void config_drop_source_files(Config *config);

@@ -28,10 +28,12 @@ typedef enum ValueType {
     VALUE_UINT32,
     VALUE_CHOICE, /* an enumeration; its words, in order, are the field's choices */
     VALUE_DOUBLE,
-    VALUE_POLL,   /* int32_t; like an integer, with chrony's own rule outside of the range */
-    VALUE_TEXT,   /* char[max + 1] */
-    VALUE_STRING, /* char *, on the heap */
-    VALUE_IPV4,   /* no word; IpFamily */
+    VALUE_POLL,    /* int32_t; like an integer, with chrony's own rule outside of the range */
+    VALUE_TEXT,    /* char[max + 1] */
+    VALUE_STRING,  /* char *, on the heap */
+    VALUE_STRINGS, /* char **, see base/strings.h; each line appends */
+    VALUE_HOST,    /* char *, on the heap: a host name or an address */
+    VALUE_IPV4,    /* no word; IpFamily */
     VALUE_IPV6,
     VALUE_EXTENSION, /* bool, set to true by the one extension field (hexadecimal) that there is */
 } ValueType;
@@ -94,6 +96,7 @@ extern const OptionEntry SOURCE_OPTIONS[];
 /* Of directives of the server, whose fields are in Config. */
 extern const OptionEntry LOCAL_OPTIONS[];
 extern const OptionEntry RATE_LIMIT_OPTIONS[];
+extern const OptionEntry NTS_RATE_LIMIT_OPTIONS[];
 
 /* NULL: there is none. Case does not matter. */
 const Directive *directive_find(const char *name);

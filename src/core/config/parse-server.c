@@ -126,14 +126,22 @@ static int parse_option(Statement *statement, const OptionEntry *options, size_t
     return r < 0 ? r : 1 + (int) taken;
 }
 
-int parse_options_statement(Statement *statement, const Directive *directive, Config *config)
+/* The last line counts, without what an earlier one said. */
+static void start_options(const OptionEntry *options, Config *config)
 {
-    if (directive->options == LOCAL_OPTIONS)
+    if (options == LOCAL_OPTIONS)
         config->local = (LocalConfig) {.stratum = LOCAL_CONFIG_DEFAULT.stratum,
                                        .distance = LOCAL_CONFIG_DEFAULT.distance,
                                        .wait_unsynced = LOCAL_WAIT_UNSAID};
-    else
+    else if (options == RATE_LIMIT_OPTIONS)
         config->server.rate_limit = RATE_LIMIT_CONFIG_DEFAULT;
+    else
+        config->nts_server.rate_limit = NTS_RATE_LIMIT_CONFIG_DEFAULT;
+}
+
+int parse_options_statement(Statement *statement, const Directive *directive, Config *config)
+{
+    start_options(directive->options, config);
     int r = value_store(statement, &directive->fields[0], 0, config);
 
     if (r < 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/host-name.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "core/config/directives.h"
 #include "core/config/parse-log.h"
@@ -140,7 +141,7 @@ int config_parser_supply(ConfigParser *parser, const ConfigText *text)
         parser->frame_room = room;
     }
     if (text->kind != CONFIG_TEXT_ARGUMENT) {
-        int r = config_add_string(&parser->config->files, text->file);
+        int r = strings_add(&parser->config->files, text->file);
         if (r < 0)
             return r;
         if (text->kind == CONFIG_TEXT_SOURCES)
@@ -262,7 +263,7 @@ static int apply_sourcedir(Statement *statement, const Directive *directive, Con
         text_append(&line, i > 1 ? " " : "");
         text_append(&line, statement->words->list[i].text);
     }
-    return config_add_string(&config->source_dirs, buffer);
+    return strings_add(&config->source_dirs, buffer);
 }
 
 /* The last line counts, whole. */
@@ -274,10 +275,10 @@ static int apply_initstepslew(Statement *statement, const Directive *directive, 
     if (!statement_check_count(statement, 1, CONFIG_WORDS_MAX, directive->arguments))
         return 0;
     int r = value_store(statement, &directive->fields[0], 1, config);
-    config_clear_strings(hosts);
+    strings_clear(hosts);
     for (size_t i = 2; r >= 0 && i < words->count; i++) {
         if (host_name_is_valid(words->list[i].text))
-            r = config_add_string(hosts, words->list[i].text);
+            r = strings_add(hosts, words->list[i].text);
         else
             statement_error(statement,
                             statement_is_comment(statement, i) ? PROBLEM_TRAILING_COMMENT
@@ -489,8 +490,14 @@ static void check_server(const Config *config, ConfigProblems *problems)
     const ServerConfig *server = &config->server;
     ConfigProblem problem = {.severity = CONFIG_ERROR};
 
-    if (server->no_client_log && server->rate_limit.enabled) {
+    if (server->no_client_log && (server->rate_limit.enabled || config->nts_server.rate_limit.enabled)) {
         problem.kind = PROBLEM_NO_CLIENT_LOG;
+        config_problems_add(problems, &problem);
+    }
+    problem.min = (double) strings_count(config->nts_server.certificates);
+    problem.max = (double) strings_count(config->nts_server.keys);
+    if (problem.min != problem.max) {
+        problem.kind = PROBLEM_UNPAIRED_KEYS;
         config_problems_add(problems, &problem);
     }
 }

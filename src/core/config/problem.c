@@ -51,11 +51,15 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_TOO_DEEP] = {"too-deep", "too many includes within includes: at most %M"},
     [PROBLEM_TOO_MANY_FILES] = {"too-many-files", "too many files in all: at most %M"},
     [PROBLEM_TOO_MANY_SOURCES] = {"too-many-sources", "too many sources: at most %M"},
-    [PROBLEM_NO_CLIENT_LOG] = {"no-client-log",
-                               "ratelimit needs the log of clients, which noclientlog switches off"},
+    [PROBLEM_NO_CLIENT_LOG] =
+        {"no-client-log",
+         "ratelimit and ntsratelimit need the log of clients, which noclientlog switches off"},
     [PROBLEM_UNKNOWN_AEAD] = {"unknown-aead", "%w is not an AEAD known here (15 and 30 are) and is ignored"},
     [PROBLEM_NTS_OF_PEER] = {"nts-of-peer", "peers cannot use nts, it has no effect; give both sides a key"},
     [PROBLEM_KEY_WITH_NTS] = {"key-with-nts", "with nts, the key has no effect"},
+    [PROBLEM_UNPAIRED_KEYS] = {"unpaired-keys",
+                               "each ntsservercert needs its ntsserverkey, in the same order: "
+                               "there are %m of the first and %M of the second"},
     [PROBLEM_FILE] = {"file", "cannot read %w: %t"},
     [PROBLEM_MEMORY] = {"memory", "not enough memory"},
 };

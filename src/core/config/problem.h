@@ -44,10 +44,11 @@ typedef enum ConfigProblemKind {
     PROBLEM_TOO_DEEP,           /* includes within includes, more than `max` */
     PROBLEM_TOO_MANY_FILES,     /* more than `max` */
     PROBLEM_TOO_MANY_SOURCES,   /* more than `max` */
-    PROBLEM_NO_CLIENT_LOG,      /* ratelimit with noclientlog */
+    PROBLEM_NO_CLIENT_LOG,      /* ratelimit or ntsratelimit with noclientlog */
     PROBLEM_UNKNOWN_AEAD,       /* a number that is not of an AEAD of NTS known here */
     PROBLEM_NTS_OF_PEER,        /* there is none in symmetric mode */
     PROBLEM_KEY_WITH_NTS,       /* a source cannot have both */
+    PROBLEM_UNPAIRED_KEYS,      /* not as many lines of ntsserverkey (max) as of ntsservercert (min) */
     PROBLEM_FILE,               /* cannot be read; word: the path, detail: why */
     PROBLEM_MEMORY,             /* there was not enough to say more */
     PROBLEM_KIND_COUNT,

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/host-name.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "core/config/config.h"
 
@@ -138,6 +140,8 @@ static void store_number(const ValueField *field, double value, void *target)
     case VALUE_CHOICE:
     case VALUE_TEXT:
     case VALUE_STRING:
+    case VALUE_STRINGS:
+    case VALUE_HOST:
     case VALUE_IPV4:
     case VALUE_IPV6:
     case VALUE_EXTENSION: assert(!"not a number");
@@ -193,6 +197,16 @@ static void store_extension(Statement *statement, size_t i, bool *target)
     statement_report(statement, &problem);
 }
 
+static int store_host(Statement *statement, size_t i, char **target)
+{
+    const char *word = statement->words->list[i].text;
+
+    if (host_name_is_valid(word))
+        return config_set_string(target, word);
+    statement_error(statement, PROBLEM_INVALID_NAME, i);
+    return 0;
+}
+
 int value_store(Statement *statement, const ValueField *field, size_t i, void *base)
 {
     void *target = (char *) base + field->offset;
@@ -216,6 +230,8 @@ int value_store(Statement *statement, const ValueField *field, size_t i, void *b
     case VALUE_TEXT: store_text(statement, field, i, target); break;
     case VALUE_EXTENSION: store_extension(statement, i, target); break;
     case VALUE_STRING: return config_set_string(target, statement->words->list[i].text);
+    case VALUE_STRINGS: return strings_add(target, statement->words->list[i].text);
+    case VALUE_HOST: return store_host(statement, i, target);
     }
     return 0;
 }
@@ -238,7 +254,9 @@ bool value_equal(const ValueField *field, const void *a, const void *b)
     case VALUE_UINT8: return *(const uint8_t *) x == *(const uint8_t *) y;
     case VALUE_DOUBLE: return *(const double *) x == *(const double *) y;
     case VALUE_TEXT: return text_equal(x, y);
-    case VALUE_STRING: return text_equal(*(char *const *) x, *(char *const *) y);
+    case VALUE_STRING:
+    case VALUE_HOST: return text_equal(*(char *const *) x, *(char *const *) y);
+    case VALUE_STRINGS: return strings_equal(*(char *const *const *) x, *(char *const *const *) y);
     }
     return true;
 }

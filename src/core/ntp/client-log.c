@@ -146,18 +146,35 @@ static void note(ClientRecord *record, MonoTime now)
     record->established = true;
 }
 
+static Slot *slot_of(const ClientLog *log, uint64_t hash)
+{
+    return &log->slots[hash & (log->slot_count - 1)];
+}
+
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t) (hash >> 32) | 1;
+}
+
+/* NULL: the slot does not have it. */
+static ClientRecord *find(Slot *slot, uint32_t tag, const IpAddress *address)
+{
+    for (size_t i = 0; i < SLOT_RECORDS; i++)
+        if (slot->tags[i] == tag && ip_address_equal(&slot->records[i].address, address))
+            return &slot->records[i];
+    return NULL;
+}
+
 ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime now)
 {
     uint64_t hash = hash_of(log, address);
-    Slot *slot = &log->slots[hash & (log->slot_count - 1)];
-    uint32_t tag = (uint32_t) (hash >> 32) | 1;
+    Slot *slot = slot_of(log, hash);
+    ClientRecord *record = find(slot, tag_of(hash), address);
 
-    for (size_t i = 0; i < SLOT_RECORDS; i++)
-        if (slot->tags[i] == tag && ip_address_equal(&slot->records[i].address, address)) {
-            note(&slot->records[i], now);
-            return &slot->records[i];
-        }
-    return add(log, slot, tag, address, now);
+    if (!record)
+        return add(log, slot, tag_of(hash), address, now);
+    note(record, now);
+    return record;
 }
 
 uint64_t client_log_number(const ClientLog *log, const ClientRecord *record)
@@ -218,21 +235,38 @@ static int8_t rounded(int16_t interval)
     return (int8_t) (shifted / INTERVAL_ONE - 64);
 }
 
-bool client_log_at(const ClientLog *log, uint64_t place, MonoTime now, ClientReport *ret)
+static ClientReport report_of(const ClientRecord *record, MonoTime now)
 {
-    const Slot *slot = &log->slots[place / SLOT_RECORDS];
-    const ClientRecord *record = &slot->records[place % SLOT_RECORDS];
-
-    if (slot->tags[place % SLOT_RECORDS] == 0)
-        return false;
-    *ret = (ClientReport) {
+    return (ClientReport) {
         .address = record->address,
         .received = record->received,
         .dropped = record->dropped,
         .interval = rounded(record->interval),
         .limited_interval = rounded(record->limited_interval),
         .since_last = mono_diff(now, record->last),
+        .keys_interval = CLIENT_INTERVAL_UNKNOWN,
+        .keys_since_last = -1,
     };
+}
+
+bool client_log_at(const ClientLog *log, uint64_t place, MonoTime now, ClientReport *ret)
+{
+    const Slot *slot = &log->slots[place / SLOT_RECORDS];
+
+    if (slot->tags[place % SLOT_RECORDS] == 0)
+        return false;
+    *ret = report_of(&slot->records[place % SLOT_RECORDS], now);
+    return true;
+}
+
+bool client_log_find(const ClientLog *log, const IpAddress *address, MonoTime now, ClientReport *ret)
+{
+    uint64_t hash = hash_of(log, address);
+    const ClientRecord *record = find(slot_of(log, hash), tag_of(hash), address);
+
+    if (!record)
+        return false;
+    *ret = report_of(record, now);
     return true;
 }
 

@@ -51,6 +51,9 @@ DEFINE_CLEANUP(ClientLog, client_log_free);
 /* Counts a packet of an address and returns its record, which is made when there is none. */
 ClientRecord *client_log_hit(ClientLog *log, const IpAddress *address, MonoTime now);
 
+/* What is known of an address; false: nothing. Counts nothing. */
+bool client_log_find(const ClientLog *log, const IpAddress *address, MonoTime now, ClientReport *ret);
+
 /* Which record this is, and the record by that number; NULL: there is none. */
 uint64_t client_log_number(const ClientLog *log, const ClientRecord *record);
 ClientRecord *client_log_record(ClientLog *log, uint64_t number);

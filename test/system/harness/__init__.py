@@ -3,7 +3,7 @@
 """Pieces of the world for the system tests, each real: a system bus with polkitd, networks with Debian's
 chronyd as servers, the daemon, whole machines. test_harness.py shows each in use."""
 
-from . import world
+from . import keys, world
 from .world import DAEMONS, ROOT, Failed, Process, name_host, nobody, program, run, soon
 from .bus import Bus
 from .network import Network, Server
@@ -13,6 +13,6 @@ from .machine import Machine
 from .pki import Authority, Certificate
 
 __all__ = [
-    "DAEMONS", "ROOT", "Failed", "Process", "world", "name_host", "nobody", "program", "run", "soon",
+    "DAEMONS", "ROOT", "Failed", "Process", "keys", "world", "name_host", "nobody", "program", "run", "soon",
     "Bus", "Network", "Server", "Daemon", "Chronyd", "Ntpd", "Machine", "Authority", "Certificate",
 ]

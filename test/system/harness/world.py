@@ -28,7 +28,7 @@ def soon(condition, limit=30, every=0.05, what=None):
             value = condition()
             if value:
                 return value
-        except (AssertionError, KeyError, ValueError, IndexError, OSError, subprocess.SubprocessError) as error:
+        except (AssertionError, KeyError, ValueError, IndexError, StopIteration, OSError, subprocess.SubprocessError) as error:
             problem = error
         if time.monotonic() > end:
             name = what or getattr(condition, "__name__", "condition")
