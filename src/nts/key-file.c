@@ -34,7 +34,7 @@ const char *key_problem_text(KeyProblem problem)
     case KEY_PROBLEM_TYPE: return "the type of the key is not supported";
     case KEY_PROBLEM_SECRET: return "the key is empty, or not hexadecimal";
     case KEY_PROBLEM_LENGTH: return "the key has not the length that its type needs";
-    case KEY_PROBLEM_DUPLICATE: return "the identifier was used before, the first key counts";
+    case KEY_PROBLEM_DUPLICATE: return "the identifier was used before, this key counts now";
     case KEY_PROBLEM_COUNT: break;
     }
     return "";
@@ -173,6 +173,7 @@ static int compare_keys(const void *a, const void *b)
     return x->line < y->line ? -1 : x->line > y->line;
 }
 
+/* The last of each identifier stays (chrony behaviour). */
 static void drop_duplicates(Parser *parser)
 {
     Keys *keys = &parser->keys;
@@ -181,10 +182,10 @@ static void drop_duplicates(Parser *parser)
     if (keys->count > 0)
         qsort(keys->items, keys->count, sizeof(keys->items[0]), compare_keys);
     for (size_t i = 0; i < keys->count; i++) {
-        if (kept > 0 && keys->items[kept - 1].id == keys->items[i].id)
+        bool again = kept > 0 && keys->items[kept - 1].id == keys->items[i].id;
+        if (again)
             report(parser, KEY_PROBLEM_DUPLICATE, &keys->items[i]);
-        else
-            keys->items[kept++] = keys->items[i];
+        keys->items[again ? kept - 1 : kept++] = keys->items[i];
     }
     keys->count = kept;
 }

@@ -41,7 +41,7 @@ typedef struct Keys {
     size_t secrets_size;
 } Keys;
 
-/* Called for each bad line, and for each further line of an id: the first one is used. */
+/* Called for each bad line, and for each further line of an id: the last one is used. */
 typedef void (*KeyProblemHandler)(void *userdata, KeyProblem problem, uint32_t line, uint32_t id);
 
 /* 0 or -ENOMEM. report may be NULL. */

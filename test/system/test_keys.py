@@ -38,7 +38,7 @@ def lines_of_keys():
 
 @pytest.fixture(scope="module", name="server")
 def keyed_server(empty_network):
-    path = write_keys(STATE / "server.keys", [*lines_of_keys(), f"{WRONG} SHA1 HEX:{key_of(1, 20)}",
+    path = write_keys(STATE / "server.keys", ["1 SHA1 HEX:00", *lines_of_keys(), f"{WRONG} SHA1 HEX:{key_of(1, 20)}",
                                               f"{MISSING} SHA1 HEX:{key_of(2, 20)}", f"{WEAK} SHA1 secret"])
     return empty_network.server(lines=[f"keyfile {path}", "bindaddress ::"])
 
@@ -46,8 +46,8 @@ def keyed_server(empty_network):
 @pytest.fixture(scope="module", name="keys")
 def client_keys():
     return write_keys(STATE / "client.keys", [
-        "# a comment", "rubbish", *lines_of_keys(), f"{WRONG} SHA1 HEX:{key_of(3, 20)}", f"{WEAK} SHA1 secret",
-        "1 SHA1 HEX:00", "200 TIGER HEX:0011"], "timeball")
+        "# a comment", "rubbish", "1 SHA1 HEX:00", *lines_of_keys(), f"{WRONG} SHA1 HEX:{key_of(3, 20)}", f"{WEAK} SHA1 secret",
+        "200 TIGER HEX:0011"], "timeball")
 
 
 def record(report, index=0):
@@ -130,7 +130,7 @@ def test_log(bus, server, keys, start_daemon):
     daemon = start_daemon(f"keyfile {keys}", f"server {server.address} iburst minpoll 0 maxpoll 0 key {WEAK}", bus=bus)
     daemon.synchronized()
     said = daemon.said()
-    for expected in (f"{keys}:2: expected ID [TYPE] KEY", f"{keys}:16: key 1: the identifier was used before",
+    for expected in (f"{keys}:2: expected ID [TYPE] KEY", f"{keys}:4: key 1: the identifier was used before",
                      f"{keys}:17: key 200: the type of the key is not supported", f"Key {WEAK} is too short",
                      f"Read 13 keys from {keys}"):
         assert expected in said

@@ -26,6 +26,8 @@ def test_user_and_folders(tmp_path):
     for kind in ("sysusers.d", "tmpfiles.d"):
         (tmp_path / "usr/lib" / kind).mkdir(parents=True)
         shutil.copy(ROOT / "usr/lib" / kind / "timeball.conf", tmp_path / "usr/lib" / kind)
+    (tmp_path / "usr/share/timeball").mkdir(parents=True)
+    shutil.copy(ROOT / "usr/share/timeball/timeball.keys", tmp_path / "usr/share/timeball")
     run("systemd-sysusers", f"--root={tmp_path}", "timeball.conf")
     entry = [line for line in (tmp_path / "etc/passwd").read_text().splitlines() if line.startswith("timeball:")]
     assert len(entry) == 1 and entry[0].endswith("/usr/sbin/nologin")
@@ -34,6 +36,14 @@ def test_user_and_folders(tmp_path):
     for folder in ("var/lib/timeball", "var/log/timeball"):
         state = (tmp_path / folder).stat()
         assert (state.st_uid, state.st_mode & 0o777) == (user, 0o750)
+    keys = tmp_path / "etc/timeball/timeball.keys"
+    group = int((tmp_path / "etc/group").read_text().split("timeball:x:")[1].split(":")[0])
+    state = keys.stat()
+    assert (state.st_uid, state.st_gid, state.st_mode & 0o777) == (0, group, 0o640)
+    assert keys.read_text() and all(line.startswith("#") for line in keys.read_text().splitlines())
+    keys.write_text("1 AES256 HEX:00\n")
+    run("systemd-tmpfiles", f"--root={tmp_path}", "--create", "timeball.conf")
+    assert keys.read_text() == "1 AES256 HEX:00\n"
 
 
 def test_timedated_list():

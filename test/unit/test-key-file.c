@@ -81,20 +81,23 @@ static void test_lines(void **state)
     }
 }
 
-/* Bad lines, comments and a line without its end cost nothing but themselves. */
+/* Bad lines, comments and a line without its end cost nothing but themselves; of good ones the last counts.
+ */
 static void test_file(void **state)
 {
-    static const char text[] = "# comment\n\n; 9 x\n! 9 x\n% 9 x\n"
-                               "30 SHA1 c\nrubbish\n10 SHA1 a\n20 SHA1 b\n10 MD5 other\n40 d";
+    static const char text[] =
+        "# comment\n\n; 9 x\n! 9 x\n% 9 x\n"
+        "30 SHA1 c\nrubbish\n10 MD5 other\n20 SHA1 b\n10 MD5 another\n10 SHA1 a\n40 d\n"
+        "10 AES128 too-short";
     Told told = {0};
     Keys keys;
 
     (void) state;
     assert_int_equal(keys_parse(text, strlen(text), note, &told, &keys), 0);
     assert_int_equal(keys.count, 4);
-    assert_int_equal(told.count, 2);
+    assert_int_equal(told.count, 4);
     assert_int_equal(told.problem, KEY_PROBLEM_DUPLICATE);
-    assert_int_equal(told.line, 10);
+    assert_int_equal(told.line, 11);
     assert_int_equal(told.id, 10);
     for (uint32_t id = 10; id <= 40; id += 10) {
         const Key *key = keys_find(&keys, id);
