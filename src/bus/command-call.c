@@ -101,6 +101,11 @@ static uint64_t now_usec(clockid_t clock)
     return clock_gettime(clock, &now) < 0 ? 0 : (uint64_t) (ns_from_timespec(now) / NSEC_PER_USEC);
 }
 
+/* How much larger a step may be than the one that somebody has allowed: by that part of it, or s. A
+ * correction is estimated anew with each sample; what people decide about is its size. */
+#define STEP_GROWTH 0.1
+#define STEP_LEAST  0.01
+
 #define DETAILS_MAX 6
 #define DETAIL_TEXT 64
 
@@ -109,6 +114,7 @@ typedef struct Details {
     size_t count;
     char numbers[DETAILS_MAX][DETAIL_TEXT]; /* what the numeric ones point to */
     SourceReport source;                    /* likewise */
+    double step;                            /* s that the clock would be moved by; 0: it is not */
 } Details;
 
 static void add_text(Details *details, const char *key, const char *value)
@@ -124,6 +130,13 @@ static void add_number(Details *details, const char *key, double value)
     add_text(details, key, text.data);
 }
 
+static void add_seconds(Details *details, double seconds)
+{
+    details->step = seconds;
+    add_number(details, "seconds", fabs(seconds));
+    add_text(details, "direction", seconds < 0 ? "backward" : "forward");
+}
+
 static void add_source_name(Details *details, const Bus *bus, SourceId id)
 {
     if (id.value != 0 && bus->service.methods->source(bus->service.userdata, id, &details->source))
@@ -135,8 +148,7 @@ static void add_step(Details *details, const Bus *bus)
     ClockReport clock;
 
     bus->service.methods->clock(bus->service.userdata, &clock);
-    add_number(details, "seconds", fabs(clock.system_offset));
-    add_text(details, "direction", clock.system_offset < 0 ? "backward" : "forward");
+    add_seconds(details, clock.system_offset);
 }
 
 static void add_network(Details *details, const AccessRule *rule)
@@ -159,13 +171,13 @@ static void add_entered_time(Details *details, const Command *command)
     if (mono_is_set(command->set_time.at))
         seconds +=
             (double) ((int64_t) now_usec(CLOCK_MONOTONIC) * NSEC_PER_USEC - command->set_time.at.ns) * 1e-9;
-    add_number(details, "seconds", fabs(seconds));
-    add_text(details, "direction", seconds < 0 ? "backward" : "forward");
+    add_seconds(details, seconds);
 }
 
 static void describe(const Bus *bus, const Command *command, Details *ret)
 {
     ret->count = 0;
+    ret->step = 0;
     add_text(ret, "command", command_info(command->kind)->name);
     switch (command->kind) {
     case COMMAND_ADD_SOURCE:
@@ -264,18 +276,45 @@ static int apply(Bus *bus, sd_bus_message *message, const Command *command, Repl
     return sd_bus_reply_method_return(message, NULL);
 }
 
+/* While somebody looked for a password, the clock may have become wrong by much more than he was told. */
+static bool is_another_step(double allowed, double now)
+{
+    double most = fmax(allowed, 0) * (1 + STEP_GROWTH) + STEP_LEAST;
+    double least = fmin(allowed, 0) * (1 + STEP_GROWTH) - STEP_LEAST;
+
+    return !(least <= now && now <= most);
+}
+
+static int refuse_step(double allowed, double now, sd_bus_error *error)
+{
+    char buffer[128];
+    Text text = TEXT(buffer);
+
+    text_append_format(&text,
+                       "what was allowed is a step by %+.3g s, and it would be %+.3g s by now: ask again",
+                       allowed, now);
+    return bus_refuse(COMMAND_FAILED, text.data, error);
+}
+
 /* 0: granted. 1: it is being asked. Negative: error is set. */
 static int authorize(Bus *bus, sd_bus_message *message, const char *action, const Details *details,
                      sd_bus_error *error)
 {
+    const PolkitQuestion question = {.action = action,
+                                     .details = details->list,
+                                     .detail_count = details->count,
+                                     .size = details->step};
     Authorization answer;
-    int r = polkit_check(bus->polkit, message, action, details->list, details->count, &answer);
+    double allowed;
+    int r = polkit_check(bus->polkit, message, &question, &answer, &allowed);
 
     if (r < 0)
         return r;
     if (answer == AUTHORIZATION_PENDING)
         return 1;
-    return answer == AUTHORIZATION_GRANTED ? 0 : refuse_authorization(answer, error);
+    if (answer != AUTHORIZATION_GRANTED)
+        return refuse_authorization(answer, error);
+    return is_another_step(allowed, details->step) ? refuse_step(allowed, details->step, error) : 0;
 }
 
 int bus_authorize(Bus *bus, sd_bus_message *message, const char *action, sd_bus_error *error)

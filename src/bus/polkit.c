@@ -33,6 +33,7 @@ typedef struct Check {
     Polkit *polkit;
     HeldCall *call;
     const char *action;
+    double size;           /* as polkit was told */
     sd_bus_slot *question; /* to polkit, then to the bus driver */
     bool asks_polkit;      /* question is polkit's */
     char cancel_id[24];
@@ -163,7 +164,7 @@ static int append_details(sd_bus_message *question, const PolkitDetail *details,
     return r < 0 ? r : sd_bus_message_close_container(question);
 }
 
-static int ask_polkit(Check *check, const PolkitDetail *details, size_t detail_count)
+static int ask_polkit(Check *check, const PolkitQuestion *asked)
 {
     sd_bus_message *call = held_call_message(check->call);
     cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
@@ -177,7 +178,7 @@ static int ask_polkit(Check *check, const PolkitDetail *details, size_t detail_c
                               sd_bus_message_get_sender(call), check->action);
     if (r < 0)
         return r;
-    r = append_details(question, details, detail_count);
+    r = append_details(question, asked->details, asked->detail_count);
     if (r < 0)
         return r;
     r = sd_bus_message_append(question, "us", is_interactive(check) ? (uint32_t) ALLOW_USER_INTERACTION : 0,
@@ -190,14 +191,17 @@ static int ask_polkit(Check *check, const PolkitDetail *details, size_t detail_c
                              UINT64_MAX);
 }
 
-static int check_new(Polkit *polkit, sd_bus_message *message, const char *action, Check **ret)
+static int check_new(Polkit *polkit, sd_bus_message *message, const PolkitQuestion *question, Check **ret)
 {
     Check *check = calloc(1, sizeof(*check));
 
     if (!check)
         return -ENOMEM;
-    *check =
-        (Check) {.polkit = polkit, .action = action, .answer = AUTHORIZATION_PENDING, .next = polkit->checks};
+    *check = (Check) {.polkit = polkit,
+                      .action = question->action,
+                      .size = question->size,
+                      .answer = AUTHORIZATION_PENDING,
+                      .next = polkit->checks};
     snprintf(check->cancel_id, sizeof(check->cancel_id), "%" PRIu64, ++polkit->last_cancel_id);
     polkit->checks = check;
     int r = held_call_new(&polkit->calls, message, on_call_ended, check, &check->call);
@@ -217,27 +221,30 @@ static Check *find_check(Polkit *polkit, sd_bus_message *message)
     return NULL;
 }
 
-int polkit_check(Polkit *polkit, sd_bus_message *message, const char *action, const PolkitDetail *details,
-                 size_t detail_count, Authorization *ret)
+int polkit_check(Polkit *polkit, sd_bus_message *message, const PolkitQuestion *question, Authorization *ret,
+                 double *ret_size)
 {
     Check *check = find_check(polkit, message);
 
     if (check) {
-        Authorization answer = strcmp(check->action, action) == 0 ? check->answer : AUTHORIZATION_DENIED;
+        Authorization answer =
+            strcmp(check->action, question->action) == 0 ? check->answer : AUTHORIZATION_DENIED;
         assert(answer != AUTHORIZATION_PENDING); /* nobody but answer_check() enqueues it */
+        *ret_size = check->size;
         check_free(check);
         *ret = answer;
         return 0;
     }
 
+    *ret_size = question->size;
     if (!held_calls_have_room(&polkit->calls, message)) {
         *ret = AUTHORIZATION_TOO_MANY;
         return 0;
     }
-    int r = check_new(polkit, message, action, &check);
+    int r = check_new(polkit, message, question, &check);
     if (r < 0)
         return r;
-    r = ask_polkit(check, details, detail_count);
+    r = ask_polkit(check, question);
     if (r < 0) {
         check_free(check);
         return r;

@@ -29,8 +29,16 @@ int polkit_new(sd_bus *connection, Polkit **ret) must_check_;
 Polkit *polkit_free(Polkit *polkit);
 DEFINE_CLEANUP(Polkit, polkit_free);
 
-/* May the sender of message do action? The handler has checked its arguments and changed nothing yet; at its
- * second run it gets here again with the same message and action, and finds the answer.
- * action: static text. details: detail_count of them, used during the call. */
-int polkit_check(Polkit *polkit, sd_bus_message *message, const char *action, const PolkitDetail *details,
-                 size_t detail_count, Authorization *ret) must_check_;
+/* What polkit is asked. */
+typedef struct PolkitQuestion {
+    const char *action; /* static text */
+    const PolkitDetail *details;
+    size_t detail_count;
+    double size; /* a number among the details that may be another one at the second run */
+} PolkitQuestion;
+
+/* May the sender of message do that? The handler has checked its arguments and changed nothing yet; at its
+ * second run it gets here again with the same message and action, and finds the answer. *ret_size: the size
+ * that polkit was told, which is what was allowed. */
+int polkit_check(Polkit *polkit, sd_bus_message *message, const PolkitQuestion *question, Authorization *ret,
+                 double *ret_size) must_check_;

@@ -189,6 +189,30 @@ def test_caller_leaves(bus, fixture, monitor):
     assert fixture.alive()
 
 
+@pytest.mark.parametrize("offset, fits", [(0.5, True), (0.3, True), (0.55, True), (-0.009, True), (0.6, False), (100, False),
+                                          (-0.1, False), (-0.5, False)])
+def test_step_grows_meanwhile(bus, fixture, monitor, offset, fits):
+    """Half a second forward was asked for. While somebody looks for a password the clock may become another one; what is
+    allowed then is still half a second, or less."""
+    allow(bus)
+    before = fixture.applied()
+    hold_polkit(bus)
+    caller = RawBus("nobody")
+    asked = len(checks(monitor))
+    serial = caller.call("MakeStep")
+    soon(lambda: len(checks(monitor)) > asked, what="the question to polkit")
+    fixture.tell(f"offset {offset}")
+    resume_polkit(bus)
+    answer = caller.wait(serial)
+    assert (answer.kind == REPLY) == fits
+    if fits:
+        assert fixture.applied() == before + ["makestep: ok"]
+    else:
+        assert answer.error == "org.timeball1.Error.Failed" and "a step by +0.5 s" in answer.text()
+        assert fixture.applied() == before
+        assert caller.ask("MakeStep").kind == REPLY  # asked again, about what it is now
+
+
 def test_caller_leaves_at_once(bus, fixture):
     """However early he leaves: nothing is done for who is not there, and nothing stays behind."""
     allow(bus)
