@@ -22,7 +22,7 @@
 #include "base/hex.h"
 #include "base/siphash.h"
 #include "base/text.h"
-#include "nts/aead.h"
+#include "nts/aead-key.h"
 
 #define KEYS            4
 #define ID_SIZE         4

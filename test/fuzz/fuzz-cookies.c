@@ -9,7 +9,6 @@
 
 #include "fuzz.h"
 #include "nts/cookie-ring.h"
-#include "nts/siv.h"
 
 #define KEY "60EC1C11861AEBD1B44E31CFEDC7D993A36774F25B6CDB553329E072C8E0174A"
 
@@ -71,37 +70,9 @@ static void try_cookie(const uint8_t *bytes, size_t length)
     require(length == 100 || length == 68, "length of a cookie");
 }
 
-/* Nonce, associated data and text are pieces of the input. */
-static void try_ciphers(const uint8_t *bytes, size_t length)
-{
-    static const uint8_t key[SIV_KEY_SIZE] = "a key";
-    const SivCipher *native = siv_native();
-
-    if (!native || length < 4)
-        return;
-    size_t nonce = 1 + bytes[0] % (length - 1), rest = length - nonce;
-    size_t associated = bytes[1] % (rest + 1), plain = rest - associated;
-    const AeadText n = {bytes, nonce}, a = {bytes + nonce, associated},
-                   p = {bytes + nonce + associated, plain};
-    uint8_t *ours = malloc(plain + SIV_TAG_SIZE), *theirs = malloc(plain + SIV_TAG_SIZE),
-            *back = malloc(plain + 1);
-    SivKey our_key, their_key;
-
-    require(ours && theirs && back, "memory");
-    native->prepare(key, &our_key);
-    SIV_NETTLE.prepare(key, &their_key);
-    native->seal(&our_key, n, a, p, ours);
-    SIV_NETTLE.seal(&their_key, n, a, p, theirs);
-    require(memcmp(ours, theirs, plain + SIV_TAG_SIZE) == 0, "the same text");
-    require(native->open(&our_key, n, a, (AeadText) {theirs, plain + SIV_TAG_SIZE}, back), "our own");
-    require(plain == 0 || memcmp(back, p.bytes, plain) == 0, "the text again");
-    free(ours), free(theirs), free(back);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     try_file((const char *) data, size);
     try_cookie(data, size);
-    try_ciphers(data, size);
     return 0;
 }
