@@ -26,6 +26,7 @@ struct Daemon {
     sd_event *event;
     sd_event_source *timer, *limit, *post;
     KernelClock *clock;
+    PortSharing *sharing;
     Exchanges *exchanges;
     Lookup *lookup;
     KeyRing *keys;

@@ -378,6 +378,7 @@ static int new_server(Daemon *daemon)
         .event = daemon->event,
         .journal = daemon->journal,
         .family = daemon->options->family,
+        .sharing = daemon->sharing,
         .authenticator = key_ring_authenticator(daemon->keys),
         .snapshot = serve_snapshot,
         .on_access = on_access,
@@ -438,6 +439,7 @@ bool daemon_rtc_sync(const Config *config)
 static int connect_parts(Daemon *daemon)
 {
     IpFamily family = daemon->options->family;
+    ExchangesSetup exchanges = {.family = family, .handlers = &exchange_handlers, .userdata = daemon};
     int r;
 
     if ((r = sd_event_new(&daemon->event)) < 0 || (r = watch_signals(daemon)) < 0 ||
@@ -445,8 +447,11 @@ static int connect_parts(Daemon *daemon)
         (r = sd_event_add_post(daemon->event, &daemon->post, on_post, daemon)) < 0 ||
         (r = open_clock(daemon)) < 0)
         return r;
-    if ((r = exchanges_new(daemon->event, &daemon->config->net, family, &exchange_handlers, daemon,
-                           &daemon->exchanges)) < 0 ||
+    if ((r = port_sharing_new(&daemon->sharing)) < 0)
+        return r;
+    exchanges.event = daemon->event;
+    exchanges.sharing = daemon->sharing;
+    if ((r = exchanges_new(&exchanges, &daemon->config->net, &daemon->exchanges)) < 0 ||
         (r = lookup_new(daemon->event, family, on_resolved, daemon, &daemon->lookup)) < 0 ||
         (r = key_establisher_new(daemon->event, daemon->journal, daemon->config,
                                  daemon->mode != ENGINE_SHOW_ONCE, &key_handlers, daemon,
@@ -514,6 +519,7 @@ Daemon *daemon_free(Daemon *daemon)
     lookup_free(daemon->lookup);
     key_establisher_free(daemon->establisher);
     exchanges_free(daemon->exchanges);
+    port_sharing_free(daemon->sharing);
     engine_free(daemon->engine);
     key_ring_free(daemon->keys);
     log_files_free(daemon->logs);

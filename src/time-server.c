@@ -426,6 +426,7 @@ static int connect_parts(TimeServer *server)
     if ((r = server_hands_new(&hands, &server->hands)) < 0)
         return r;
     sockets.hands = server->hands;
+    sockets.sharing = server->setup.sharing;
     if ((r = server_sockets_new(&sockets, &server->sockets)) < 0 ||
         (r = lookup_new(server->setup.event, server->setup.family, on_resolved, server, &server->lookup)) <
             0 ||

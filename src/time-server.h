@@ -19,6 +19,7 @@ typedef struct TimeServerSetup {
     Journal *journal;
     IpFamily family; /* the only one that is used; IP_UNSPEC: both */
     uint8_t secret[2 * SIPHASH_KEY_SIZE + sizeof(uint32_t)];
+    PortSharing *sharing;        /* borrowed for ever */
     Authenticator authenticator; /* must stay as long as the server */
     NtsServer nts;               /* the same */
     const PassedSocket *passed;  /* borrowed for ever */

@@ -10,7 +10,7 @@
  * and on a moment after the last closes and the first opens. One idle socket of ours keeps it on, so that the
  * answer to a request on a socket that was just made is stamped too.
  *
- * With `acquisitionport` all sockets share a local port (SO_REUSEPORT): the kernel gives a datagram to the
+ * With `acquisitionport` all sockets share a local port (port-sharing.h): the kernel gives a datagram to the
  * socket that is connected to its sender. An anchor for each family, which nobody reads, holds the port
  * between requests and keeps a port that the kernel chose. There is none when the port is the server's: it
  * would be given requests to the server. */
@@ -38,28 +38,32 @@ struct Exchange {
     ExchangeId id;
     int fd;
     sd_event_source *source;
+    IpEndpoint asked; /* from where it was to be sent */
     IpAddress local;
 };
 
 struct Exchanges {
-    sd_event *event;
+    ExchangesSetup setup;
     NetConfig config;
-    IpFamily family;
-    const ExchangeHandlers *handlers;
-    void *userdata;
     Exchange *first;
     size_t count;
     int anchor_v4, anchor_v6; /* sockets that hold acquisitionport, -1: none yet */
     int stamping;             /* socket that keeps the kernel stamping; -1: none */
 };
 
+static void close_anchor(const Exchanges *exchanges, int *anchor)
+{
+    if (*anchor < 0)
+        return;
+    port_sharing_leave(exchanges->setup.sharing, *anchor);
+    close(*anchor);
+    *anchor = -1;
+}
+
 static void close_anchors(Exchanges *exchanges)
 {
-    if (exchanges->anchor_v4 >= 0)
-        close(exchanges->anchor_v4);
-    if (exchanges->anchor_v6 >= 0)
-        close(exchanges->anchor_v6);
-    exchanges->anchor_v4 = exchanges->anchor_v6 = -1;
+    close_anchor(exchanges, &exchanges->anchor_v4);
+    close_anchor(exchanges, &exchanges->anchor_v6);
 }
 
 /* Bound to nothing: nothing ever arrives on it. -1 where there is none of the family; that costs precision
@@ -69,29 +73,26 @@ static int stamping_socket(IpFamily family)
     const NetConfig defaults = {.acquisition_port = -1};
     int fd = -1;
 
-    if (socket_open(&defaults, family == IP_V6 ? IP_V6 : IP_V4, &(IpAddress) {}, -1, &fd) < 0 &&
-        (family != IP_UNSPEC || socket_open(&defaults, IP_V6, &(IpAddress) {}, -1, &fd) < 0))
+    if (socket_open(&defaults, family == IP_V6 ? IP_V6 : IP_V4, &fd) < 0 &&
+        (family != IP_UNSPEC || socket_open(&defaults, IP_V6, &fd) < 0))
         return -1;
     return fd;
 }
 
-int exchanges_new(sd_event *event, const NetConfig *config, IpFamily family, const ExchangeHandlers *handlers,
-                  void *userdata, Exchanges **ret)
+int exchanges_new(const ExchangesSetup *setup, const NetConfig *config, Exchanges **ret)
 {
     Exchanges *exchanges = calloc(1, sizeof *exchanges);
 
     if (!exchanges)
         return -ENOMEM;
     *exchanges = (Exchanges) {
-        .event = sd_event_ref(event),
+        .setup = *setup,
         .config = *config,
-        .family = family,
-        .handlers = handlers,
-        .userdata = userdata,
         .anchor_v4 = -1,
         .anchor_v6 = -1,
-        .stamping = stamping_socket(family),
+        .stamping = stamping_socket(setup->family),
     };
+    sd_event_ref(setup->event);
     *ret = exchanges;
     return 0;
 }
@@ -101,8 +102,10 @@ static Exchange *exchange_free(Exchange *exchange)
     if (!exchange)
         return NULL;
     sd_event_source_disable_unref(exchange->source);
-    if (exchange->fd >= 0)
+    if (exchange->fd >= 0) {
+        port_sharing_leave(exchange->owner->setup.sharing, exchange->fd);
         close(exchange->fd);
+    }
     free(exchange);
     return NULL;
 }
@@ -120,7 +123,7 @@ Exchanges *exchanges_free(Exchanges *exchanges)
     close_anchors(exchanges);
     if (exchanges->stamping >= 0)
         close(exchanges->stamping);
-    sd_event_unref(exchanges->event);
+    sd_event_unref(exchanges->setup.event);
     free(exchanges);
     return NULL;
 }
@@ -157,20 +160,35 @@ void exchanges_close(Exchanges *exchanges, ExchangeId id)
         }
 }
 
-/* The port that requests share, held by the family's anchor; -1: each request has its own. */
-static int shared_port(Exchanges *exchanges, IpFamily family, int32_t *ret)
+static int open_anchor(Exchanges *exchanges, IpFamily family, int *anchor)
+{
+    const NetConfig *config = &exchanges->config;
+    const IpEndpoint local = {.address = socket_source(config, family, &(IpAddress) {}),
+                              .port = (uint16_t) config->acquisition_port};
+    int fd, r = socket_open(config, family, &fd);
+
+    if (r < 0)
+        return r;
+    if ((r = port_sharing_bind(exchanges->setup.sharing, fd, &local)) < 0) {
+        close(fd);
+        return r;
+    }
+    *anchor = fd;
+    return 0;
+}
+
+/* The port that requests share; 0: each request has its own. */
+static int shared_port(Exchanges *exchanges, IpFamily family, uint16_t *ret)
 {
     int *anchor = family == IP_V4 ? &exchanges->anchor_v4 : &exchanges->anchor_v6;
-    const NetConfig *config = &exchanges->config;
+    int32_t port = exchanges->config.acquisition_port;
+    int r;
 
-    *ret = -1;
-    if (config->acquisition_port < 0)
+    *ret = 0;
+    if (port < 0)
         return 0;
-    if (*anchor < 0) {
-        int r = socket_open(config, family, &(IpAddress) {}, config->acquisition_port, anchor);
-        if (r < 0)
-            return r;
-    }
+    if (*anchor < 0 && (r = open_anchor(exchanges, family, anchor)) < 0)
+        return r;
     *ret = socket_local(*anchor).port;
     return 0;
 }
@@ -185,7 +203,7 @@ static void read_transmit_timestamp(Exchange *exchange)
     while (socket_transmit_timestamp(exchange->fd, &sent) >= 0)
         found = true;
     if (found)
-        exchanges->handlers->on_sent(exchanges->userdata, exchange->id, sent, exchange->local);
+        exchanges->setup.handlers->on_sent(exchanges->setup.userdata, exchange->id, sent, exchange->local);
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -206,7 +224,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
             break;
         if (r < 0) {
             /* Word of the network (ICMP), which anybody may forge who guesses the port. */
-            exchanges->handlers->on_failed(exchanges->userdata, id, ECONNREFUSED);
+            exchanges->setup.handlers->on_failed(exchanges->setup.userdata, id, ECONNREFUSED);
             break;
         }
         Incoming incoming = {.exchange = id,
@@ -215,15 +233,15 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
                              .received = packet.received,
                              .bytes = packet.bytes,
                              .length = packet.length};
-        exchanges->handlers->on_packet(exchanges->userdata, &incoming);
+        exchanges->setup.handlers->on_packet(exchanges->setup.userdata, &incoming);
     }
     return 0;
 }
 
 /* The address that packets to remote leave from. */
-static int local_address(const Exchanges *exchanges, const IpEndpoint *remote, IpAddress *ret)
+static int route_source(const Exchanges *exchanges, const IpEndpoint *remote, IpAddress *ret)
 {
-    int fd, r = socket_open(&exchanges->config, remote->address.family, &(IpAddress) {}, -1, &fd);
+    int fd, r = socket_open(&exchanges->config, remote->address.family, &fd);
 
     if (r < 0)
         return r;
@@ -233,27 +251,57 @@ static int local_address(const Exchanges *exchanges, const IpEndpoint *remote, I
     return r;
 }
 
-static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const IpEndpoint *local, int *ret)
+static bool address_is_any(const IpAddress *address)
+{
+    for (size_t i = 0; i < sizeof address->bytes; i++)
+        if (address->bytes[i] != 0)
+            return false;
+    return true;
+}
+
+/* Where a request to remote has to come from. */
+static int find_local(Exchanges *exchanges, const IpEndpoint *remote, const IpEndpoint *asked,
+                      IpEndpoint *ret)
 {
     IpFamily family = remote->address.family;
-    IpAddress from = local->address;
-    int32_t port = local->port;
+
+    ret->address = socket_source(&exchanges->config, family, &asked->address);
+    ret->port = asked->port;
+    if (ret->port == 0)
+        return shared_port(exchanges, family, &ret->port);
+    /* It is the server's. Between bind() and connect() the socket would get what comes to its address and
+     * port from anywhere, so that should be no more than it needs. */
+    return address_is_any(&ret->address) ? route_source(exchanges, remote, &ret->address) : 0;
+}
+
+static int bind_and_connect(Exchanges *exchanges, int fd, const IpEndpoint *local, const IpEndpoint *remote)
+{
+    int r = 0;
+
+    /* Else connect() chooses. */
+    if (local->port > 0 || !address_is_any(&local->address))
+        r = port_sharing_bind(exchanges->setup.sharing, fd, local);
+    return r < 0 ? r : socket_connect(fd, remote);
+}
+
+static int exchange_open(Exchanges *exchanges, const IpEndpoint *remote, const IpEndpoint *asked, int *ret)
+{
+    IpFamily family = remote->address.family;
+    IpEndpoint local;
     int fd, r;
 
     if (exchanges->count >= EXCHANGES_MAX)
         return -EMFILE;
-    if (exchanges->family != IP_UNSPEC && exchanges->family != family)
+    if (exchanges->setup.family != IP_UNSPEC && exchanges->setup.family != family)
         return -EAFNOSUPPORT;
-    if (port > 0 && port == exchanges->config.acquisition_port)
-        close_anchors(exchanges); /* of a time when the server had another port */
-    /* A socket with a port of the server's has an address of its own: else it would be one of those among
-     * which the kernel distributes requests. */
-    if (port > 0 && from.family != family && (r = local_address(exchanges, remote, &from)) < 0)
+    /* Of a time when the server had another port. */
+    if (asked->port > 0 && asked->port == exchanges->config.acquisition_port)
+        close_anchors(exchanges);
+    if ((r = find_local(exchanges, remote, asked, &local)) < 0 ||
+        (r = socket_open(&exchanges->config, family, &fd)) < 0)
         return r;
-    if ((port == 0 && (r = shared_port(exchanges, family, &port)) < 0) ||
-        (r = socket_open(&exchanges->config, family, &from, port, &fd)) < 0)
-        return r;
-    if ((r = socket_connect(fd, remote)) < 0) {
+    if ((r = bind_and_connect(exchanges, fd, &local, remote)) < 0) {
+        port_sharing_leave(exchanges->setup.sharing, fd);
         close(fd);
         return r;
     }
@@ -275,16 +323,16 @@ static int send_bytes(Exchange *exchange, const uint8_t *bytes, size_t length, T
 
 /* Makes an exchange and puts it on the list. */
 static int exchange_new(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote,
-                        const IpEndpoint *local, Exchange **ret)
+                        const IpEndpoint *asked, Exchange **ret)
 {
     cleanup_(exchange_freep) Exchange *exchange = calloc(1, sizeof *exchange);
     int r;
 
     if (!exchange)
         return -ENOMEM;
-    *exchange = (Exchange) {.owner = exchanges, .id = id, .fd = -1};
-    if ((r = exchange_open(exchanges, remote, local, &exchange->fd)) < 0 ||
-        (r = sd_event_add_io(exchanges->event, &exchange->source, exchange->fd, EPOLLIN, on_socket,
+    *exchange = (Exchange) {.owner = exchanges, .id = id, .fd = -1, .asked = *asked};
+    if ((r = exchange_open(exchanges, remote, asked, &exchange->fd)) < 0 ||
+        (r = sd_event_add_io(exchanges->setup.event, &exchange->source, exchange->fd, EPOLLIN, on_socket,
                              exchange)) < 0)
         return r;
     exchange->local = socket_local(exchange->fd).address;
@@ -301,14 +349,19 @@ void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remot
     Timestamp sent;
     int r = 0;
 
+    /* A peer's socket is there for long; the configuration may want another one by now. */
+    if (exchange && !ip_endpoint_equal(&exchange->asked, local)) {
+        exchanges_close(exchanges, id);
+        exchange = NULL;
+    }
     if (!exchange)
         r = exchange_new(exchanges, id, remote, local, &exchange);
     if (r >= 0)
         r = send_bytes(exchange, bytes, length, &sent);
     if (r < 0) {
         exchanges_close(exchanges, id);
-        exchanges->handlers->on_failed(exchanges->userdata, id, -r);
+        exchanges->setup.handlers->on_failed(exchanges->setup.userdata, id, -r);
         return;
     }
-    exchanges->handlers->on_sent(exchanges->userdata, id, sent, exchange->local);
+    exchanges->setup.handlers->on_sent(exchanges->setup.userdata, id, sent, exchange->local);
 }

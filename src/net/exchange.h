@@ -9,6 +9,7 @@
 
 #include "core/config/config.h"
 #include "core/engine/engine.h"
+#include "net/port-sharing.h"
 
 typedef struct Exchanges Exchanges;
 
@@ -23,10 +24,15 @@ typedef struct ExchangeHandlers {
 /* Open requests at a time; one more fails with EMFILE. */
 #define EXCHANGES_MAX 512
 
-/* event is referenced, handlers must live as long as the object. family: the only one that is used,
- * IP_UNSPEC: both. */
-int exchanges_new(sd_event *event, const NetConfig *config, IpFamily family, const ExchangeHandlers *handlers,
-                  void *userdata, Exchanges **ret) must_check_;
+typedef struct ExchangesSetup {
+    sd_event *event;                  /* referenced */
+    IpFamily family;                  /* the only one that is used; IP_UNSPEC: both */
+    PortSharing *sharing;             /* borrowed, like what follows: must live as long as the object */
+    const ExchangeHandlers *handlers; /* */
+    void *userdata;
+} ExchangesSetup;
+
+int exchanges_new(const ExchangesSetup *setup, const NetConfig *config, Exchanges **ret) must_check_;
 Exchanges *exchanges_free(Exchanges *exchanges);
 DEFINE_CLEANUP(Exchanges, exchanges_free);
 
@@ -34,8 +40,8 @@ DEFINE_CLEANUP(Exchanges, exchanges_free);
 void exchanges_configure(Exchanges *exchanges, const NetConfig *config);
 
 /* Sends bytes to remote from `local` (IP_UNSPEC, port 0: as configured; a port is shared with our other
- * sockets), by the socket that the exchange has already, if it has one. Tells on_sent() or on_failed() before
- * it returns, and perhaps on_sent() again later with a better timestamp. */
+ * sockets), by the socket that the exchange has already, unless that was for another `local`. Tells on_sent()
+ * or on_failed() before it returns, and perhaps on_sent() again later with a better timestamp. */
 void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpEndpoint *local,
                     const uint8_t *bytes, size_t length);
 

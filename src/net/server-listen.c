@@ -105,21 +105,20 @@ static int share(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) < 0 ? -errno : 0;
 }
 
-/* shared: there are sockets of ours already that it shares the port with. If not, it must not be shared with
- * what another program of our user has; afterwards it may be, with those of ours that come later. */
-static int open_one(const ServerListen *listen, const IpEndpoint *local, bool shared, int *ret)
+/* One more of the group of an address, which is one only when there are two. The first must not be shared
+ * with what another program of our user has; afterwards it may be, with those of ours that come later. */
+static int open_one(const ServerListen *listen, PortSharing *sharing, const IpEndpoint *local, bool first,
+                    int *ret)
 {
     IpFamily family = local->address.family;
-    struct sockaddr_storage address;
     int r;
 
     int fd = socket(family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    socklen_t size = ip_endpoint_to_sockaddr(local, &address);
-    if ((r = prepare(fd, listen, family)) < 0 || (shared && (r = share(fd)) < 0) ||
-        (r = bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0) < 0 ||
-        (r = share(fd)) < 0) {
+    if ((r = prepare(fd, listen, family)) < 0 || (!first && (r = share(fd)) < 0) ||
+        (r = port_sharing_bind(sharing, fd, local)) < 0 || (first && (r = share(fd)) < 0)) {
+        port_sharing_leave(sharing, fd);
         close(fd);
         return r;
     }
@@ -127,22 +126,24 @@ static int open_one(const ServerListen *listen, const IpEndpoint *local, bool sh
     return 0;
 }
 
-int server_listen_open(const ServerListen *listen, const IpEndpoint *local, size_t count, uint32_t secret,
-                       int *ret_fds)
+int server_listen_open(const ServerListen *listen, PortSharing *sharing, const IpEndpoint *local,
+                       size_t count, uint32_t secret, int *ret_fds)
 {
     size_t opened = 0;
     int r = 0;
 
     while (r >= 0 && opened < count) {
-        r = open_one(listen, local, opened > 0, &ret_fds[opened]);
+        r = open_one(listen, sharing, local, opened == 0, &ret_fds[opened]);
         if (r >= 0)
             opened++;
     }
     /* There is a group as soon as there are two, and the index in it is the order of binding. */
     if (r >= 0 && count > 1)
         r = attach_chooser(ret_fds[0], local->address.family, count, secret);
-    while (r < 0 && opened > 0)
-        close(ret_fds[--opened]);
+    while (r < 0 && opened > 0) {
+        port_sharing_leave(sharing, ret_fds[--opened]);
+        close(ret_fds[opened]);
+    }
     return r;
 }
 

@@ -5,6 +5,7 @@
 /* Opening the sockets on which requests come in. */
 
 #include "core/config/config.h"
+#include "net/port-sharing.h"
 
 /* How many sockets may share an address. */
 #define SERVER_SHARERS_MAX 64
@@ -32,8 +33,8 @@ void server_listen_for_each(const ServerListen *listen, void (*open)(void *userd
  * nobody knows, so it is not answered. */
 int server_listen_adopt(int fd, IpFamily family) must_check_;
 
-/* Opens `count` sockets for one address. More than one share its requests: all of a client, whatever its
- * port, go to the same one, by a hash of its address that nobody can predict who does not know the secret.
- * Either all are opened or none is. */
-int server_listen_open(const ServerListen *listen, const IpEndpoint *local, size_t count, uint32_t secret,
-                       int *ret_fds) must_check_;
+/* Opens `count` sockets for one address, which join `sharing`. More than one share its requests: all of a
+ * client, whatever its port, go to the same one, by a hash of its address that nobody can predict who does
+ * not know the secret. Either all are opened or none is. */
+int server_listen_open(const ServerListen *listen, PortSharing *sharing, const IpEndpoint *local,
+                       size_t count, uint32_t secret, int *ret_fds) must_check_;

@@ -61,6 +61,8 @@ static ServerSocket *server_socket_free(ServerSocket *socket)
         return NULL;
     sd_event_source_disable_unref(socket->source);
     request_socket_free(socket->requests);
+    if (socket->owner)
+        port_sharing_leave(socket->owner->setup.sharing, socket->fd);
     if (socket->fd >= 0 && !socket->passed)
         close(socket->fd);
     free(socket);
@@ -114,6 +116,12 @@ static int on_requests(sd_event_source *source, int fd, uint32_t revents, void *
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 
+static void close_fd(const ServerSockets *sockets, int fd)
+{
+    port_sharing_leave(sockets->setup.sharing, fd);
+    close(fd);
+}
+
 /* Appends a socket. One that was not passed to us is taken over, also on failure. */
 static int add_socket(ServerSockets *sockets, int fd, bool passed)
 {
@@ -125,7 +133,7 @@ static int add_socket(ServerSockets *sockets, int fd, bool passed)
         sockets->list = list;
     if (!new || !list) {
         if (!passed)
-            close(fd);
+            close_fd(sockets, fd);
         return -ENOMEM;
     }
     *new = (ServerSocket) {.owner = sockets, .fd = fd, .passed = passed};
@@ -147,7 +155,7 @@ static int add_sockets(ServerSockets *sockets, const int *fds)
 
     for (size_t i = 0; i < server_hands_count(sockets->setup.hands); i++)
         if (r < 0)
-            close(fds[i]);
+            close_fd(sockets, fds[i]);
         else
             r = add_socket(sockets, fds[i], false);
     while (r < 0 && sockets->count > before)
@@ -166,8 +174,8 @@ static void open_address(void *userdata, const IpEndpoint *local)
     ServerSockets *sockets = opening->sockets;
     int fds[SERVER_SHARERS_MAX];
 
-    int r = server_listen_open(opening->listen, local, server_hands_count(sockets->setup.hands),
-                               sockets->setup.secret, fds);
+    int r = server_listen_open(opening->listen, sockets->setup.sharing, local,
+                               server_hands_count(sockets->setup.hands), sockets->setup.secret, fds);
     if (r >= 0)
         r = add_sockets(sockets, fds);
     if (r < 0)
@@ -179,7 +187,9 @@ static void use_passed(ServerSockets *sockets, const ServerListen *listen)
     for (size_t i = 0; i < listen->passed_count; i++) {
         const PassedSocket *passed = &listen->passed[i];
         bool allowed = passed->local.address.family == IP_V4 ? listen->v4 : listen->v6;
-        int r = allowed ? add_socket(sockets, passed->fd, true) : 0;
+        int r = allowed ? port_sharing_join(sockets->setup.sharing, passed->fd) : 0;
+        if (allowed && r >= 0)
+            r = add_socket(sockets, passed->fd, true);
         if (r < 0)
             sockets->setup.on_failed(sockets->setup.userdata, &passed->local, -r);
     }

@@ -11,9 +11,10 @@
 typedef struct ServerSockets ServerSockets;
 
 typedef struct ServerSocketsSetup {
-    sd_event *event;    /* referenced */
-    ServerHands *hands; /* borrowed */
-    uint32_t secret;    /* unpredictable: which client meets which thread */
+    sd_event *event;      /* referenced */
+    ServerHands *hands;   /* borrowed */
+    PortSharing *sharing; /* borrowed */
+    uint32_t secret;      /* unpredictable: which client meets which thread */
     /* One of the addresses to listen on cannot be had: error is a positive errno. */
     void (*on_failed)(void *userdata, const IpEndpoint *endpoint, int error);
     void *userdata;

@@ -58,72 +58,38 @@ static int set_device(int fd, const char *device)
     return 0;
 }
 
-static bool address_is_any(const IpAddress *address)
+static int socket_prepare(int fd, const NetConfig *config, IpFamily family)
 {
-    for (size_t i = 0; i < sizeof address->bytes; i++)
-        if (address->bytes[i] != 0)
-            return false;
-    return true;
-}
-
-static int bind_local(int fd, const IpAddress *local, int32_t shared_port)
-{
-    static const int yes = 1;
-    struct sockaddr_storage address;
-    IpEndpoint endpoint = {.address = *local};
-
-    if (shared_port >= 0) {
-        endpoint.port = (uint16_t) shared_port;
-        if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) < 0)
-            return -errno;
-    } else if (address_is_any(local))
-        return 0; /* connect() does it */
-    socklen_t size = ip_endpoint_to_sockaddr(&endpoint, &address);
-    if (bind(fd, (const struct sockaddr *) &address, size) >= 0)
-        return 0;
-    /* A socket that systemd has bound for the server lets others in by another rule. */
-    if (errno != EADDRINUSE || shared_port <= 0 || address_is_any(local))
-        return -errno;
-    set_optional(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
-}
-
-static int socket_prepare(int fd, const NetConfig *config, const IpAddress *local, int32_t shared_port)
-{
-    IpFamily family = local->family;
-    int r;
-
     if (family == IP_V6)
         set_optional(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_optional(fd, SOL_SOCKET, SO_BROADCAST, 1);
     set_timestamping(fd);
     set_dscp(fd, family, config->dscp);
-    if ((r = set_device(fd, config->acquisition_device)) < 0)
-        return r;
-    return bind_local(fd, local, shared_port);
+    return set_device(fd, config->acquisition_device);
 }
 
-int socket_open(const NetConfig *config, IpFamily family, const IpAddress *local, int32_t shared_port,
-                int *ret)
+int socket_open(const NetConfig *config, IpFamily family, int *ret)
 {
-    const IpAddress *configured = family == IP_V4 ? &config->acquisition_v4 : &config->acquisition_v6;
-    IpAddress from = {.family = (uint8_t) family};
-
-    if (local->family == family)
-        from = *local;
-    else if (configured->family == family)
-        from = *configured;
-
     int fd = socket(family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
     if (fd < 0)
         return -errno;
-    int r = socket_prepare(fd, config, &from, shared_port);
+    int r = socket_prepare(fd, config, family);
     if (r < 0) {
         close(fd);
         return r;
     }
     *ret = fd;
     return 0;
+}
+
+IpAddress socket_source(const NetConfig *config, IpFamily family, const IpAddress *local)
+{
+    const IpAddress *configured = family == IP_V4 ? &config->acquisition_v4 : &config->acquisition_v6;
+
+    if (local->family == family)
+        return *local;
+    return configured->family == family ? *configured : (IpAddress) {.family = (uint8_t) family};
 }
 
 int socket_connect(int fd, const IpEndpoint *remote)

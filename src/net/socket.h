@@ -7,11 +7,11 @@
 #include "core/config/config.h"
 #include "core/engine/engine.h"
 
-/* Makes a non-blocking UDP socket for requests, not connected yet, bound to `local` (IP_UNSPEC: as
- * configured). shared_port: -1: a port of its own; otherwise one that it shares with our other sockets, 0:
- * any free one. */
-int socket_open(const NetConfig *config, IpFamily family, const IpAddress *local, int32_t shared_port,
-                int *ret) must_check_;
+/* Makes a non-blocking UDP socket for requests, neither bound nor connected yet. */
+int socket_open(const NetConfig *config, IpFamily family, int *ret) must_check_;
+
+/* The address that such a socket has to be bound to: `local`, or as configured, or any. */
+IpAddress socket_source(const NetConfig *config, IpFamily family, const IpAddress *local);
 
 int socket_connect(int fd, const IpEndpoint *remote) must_check_;
 

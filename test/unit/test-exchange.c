@@ -31,6 +31,7 @@ typedef struct Seen {
 
 static sd_event *event;
 static Exchanges *exchanges;
+static PortSharing *sharing;
 static Seen seen;
 static int server = -1;
 static IpEndpoint server_endpoint;
@@ -104,12 +105,18 @@ static void begin(const char *address, int32_t acquisition_port)
     seen = (Seen) {};
     assert_int_equal(server_open(address), 0);
     assert_true(sd_event_new(&event) >= 0);
-    assert_int_equal(exchanges_new(event, &config, IP_UNSPEC, &handlers, &seen, &exchanges), 0);
+    assert_int_equal(port_sharing_new(&sharing), 0);
+    const ExchangesSetup setup = {.event = event,
+                                  .sharing = sharing,
+                                  .handlers = &handlers,
+                                  .userdata = &seen};
+    assert_int_equal(exchanges_new(&setup, &config, &exchanges), 0);
 }
 
 static void end(void)
 {
     exchanges = exchanges_free(exchanges);
+    sharing = port_sharing_free(sharing);
     event = sd_event_unref(event);
     close(server);
 }
@@ -229,64 +236,82 @@ static void test_shared_port(void **state)
     end();
 }
 
-/* acquisitionport is the port of the server: what comes from whom we asked is the answer, the rest is the
- * server's. */
-static void share_port_of_server(int reuse)
+/* A port that is free now. */
+static uint16_t free_port(void)
 {
-    static const uint8_t packet[48] = {0x23};
-    struct sockaddr_storage from;
-    socklen_t size = sizeof from;
-    const int yes = 1;
-    uint8_t buffer[64];
-    unsigned packets = 0;
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof any;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    begin("127.0.0.1", -1);
-    IpEndpoint remote = server_endpoint;
-    int remote_server = server, stranger;
-    /* The server's own socket, on all addresses. */
-    int own = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    struct sockaddr_in any = {.sin_family = AF_INET};
-    assert_int_equal(setsockopt(own, SOL_SOCKET, reuse, &yes, sizeof yes), 0);
-    assert_int_equal(bind(own, (struct sockaddr *) &any, sizeof any), 0);
-    size = sizeof any;
-    assert_int_equal(getsockname(own, (struct sockaddr *) &any, &size), 0);
-    uint16_t port = ntohs(any.sin_port);
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const NetConfig config = {.acquisition_port = port};
-    exchanges_configure(exchanges, &config);
-    /* When the server had another port, there was an anchor. */
-    if (reuse == SO_REUSEPORT) {
-        exchanges_send(exchanges, (ExchangeId) {99}, &remote, &(IpEndpoint) {}, packet, sizeof packet);
-        assert_int_equal(answer(packet, sizeof packet).port, port);
-        run_until_packet(++packets);
-        exchanges_close(exchanges, (ExchangeId) {99});
-    }
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *) &any, size) == 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &any, &size), 0);
+    close(fd);
+    return ntohs(any.sin_port);
+}
 
-    for (unsigned i = 1; i <= 20; i++) {
-        exchanges_send(exchanges, (ExchangeId) {i}, &remote, &(IpEndpoint) {.port = port}, packet,
-                       sizeof packet);
-        stranger = socket(AF_INET, SOCK_DGRAM, 0);
-        assert_int_equal(sendto(stranger, "ask", 3, 0, (struct sockaddr *) &any, sizeof any), 3);
-        assert_int_equal(recv(own, buffer, sizeof buffer, 0), 3);
-        close(stranger);
-        server = remote_server;
+/* acquisitionport is the server's: answers find their exchange, all else the server, between requests too;
+ * also when there was an anchor, because the server had another port. */
+static void test_port_of_the_server(void **state)
+{
+    static const uint8_t packet[48] = {0x23}, other[20] = {0x1b};
+    uint16_t port = free_port();
+    const IpEndpoint any = {.address = {.family = IP_V4}, .port = port}, local = {.port = port};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr = {htonl(INADDR_LOOPBACK)},
+                             .sin_port = htons(port)};
+    int listening = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    uint8_t bytes[48];
+
+    (void) state;
+    begin("127.0.0.1", port);
+    exchanges_send(exchanges, (ExchangeId) {99}, &server_endpoint, &(IpEndpoint) {}, packet, sizeof packet);
+    assert_int_equal(answer(packet, sizeof packet).port, port);
+    run_until_packet(1);
+    assert_int_equal(port_sharing_bind(sharing, listening, &any), 0);
+    for (unsigned i = 2; i <= 20; i++) {
+        exchanges_send(exchanges, (ExchangeId) {i}, &server_endpoint, &local, packet, sizeof packet);
+        assert_int_equal(seen.failures, 0);
+        assert_int_equal(sendto(stranger, other, sizeof other, 0, (struct sockaddr *) &to, sizeof to),
+                         sizeof other);
         assert_int_equal(answer(packet, sizeof packet).port, port);
-        run_until_packet(++packets);
+        run_until_packet(i);
         assert_true(seen.exchange.value == i);
-        size = sizeof from;
-        assert_int_equal(recvfrom(own, buffer, sizeof buffer, 0, (struct sockaddr *) &from, &size), -1);
-        exchanges_close(exchanges, (ExchangeId) {i});
+        assert_int_equal(recv(listening, bytes, sizeof bytes, 0), sizeof other);
+        assert_int_equal(sendto(stranger, other, sizeof other, 0, (struct sockaddr *) &to, sizeof to),
+                         sizeof other);
+        assert_int_equal(recv(listening, bytes, sizeof bytes, 0), sizeof other);
     }
-    close(own);
+    port_sharing_leave(sharing, listening);
+    close(listening);
+    close(stranger);
     end();
 }
 
-static void test_port_of_the_server(void **state)
+/* The exchange of a peer stays open; when it is to come from elsewhere, it gets another socket. */
+static void test_other_local(void **state)
 {
+    static const uint8_t packet[48] = {0x23};
+    IpEndpoint local = {.port = free_port()}, from;
+
     (void) state;
-    share_port_of_server(SO_REUSEPORT);
-    /* systemd's */
-    share_port_of_server(SO_REUSEADDR);
+    begin("127.0.0.1", -1);
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 1)
+            local.port = free_port();
+        if (i == 2)
+            assert_true(ip_address_parse("127.0.0.5", &local.address));
+        exchanges_send(exchanges, (ExchangeId) {7}, &server_endpoint, &local, packet, sizeof packet);
+        exchanges_send(exchanges, (ExchangeId) {7}, &server_endpoint, &local, packet, sizeof packet);
+        assert_int_equal(seen.failures, 0);
+        from = answer(packet, sizeof packet);
+        assert_int_equal(from.port, local.port);
+        assert_int_equal(answer(packet, sizeof packet).port, local.port);
+        assert_int_equal(from.address.bytes[3], i == 2 ? 5 : 1);
+        exchanges_send(exchanges, (ExchangeId) {7}, &server_endpoint, &local, packet, sizeof packet);
+        (void) answer(packet, sizeof packet);
+    }
+    end();
 }
 
 static void test_nobody_listens(void **state)
@@ -378,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_fresh_port_each_time),
         cmocka_unit_test(test_shared_port),
         cmocka_unit_test(test_port_of_the_server),
+        cmocka_unit_test(test_other_local),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_closed_exchange_hears_nothing),
         cmocka_unit_test(test_bounded),

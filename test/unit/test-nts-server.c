@@ -99,18 +99,24 @@ static void put(World *w, uint16_t type, AeadText body)
     assert_true(w->request_length > 0);
 }
 
-/* A good request; extra: bytes of another field before those of NTS, at least 16; 0: none. */
-static void make_request(World *w, size_t extra)
+/* Appends what NTS needs. */
+static void seal_request(World *w)
 {
     uint8_t random[NTS_RANDOM_SIZE];
 
     memset(random, (int) w->asked, sizeof(random));
-    put_header(w);
-    if (extra > 0)
-        put(w, 0x7777, (AeadText) {NULL, extra - 4});
     w->request_length =
         nts_client_append(w->client, &w->nts.aead, random, w->request, w->request_length, sizeof(w->request));
     assert_true(w->request_length > 0);
+}
+
+/* A good request; extra: bytes of another field before those of NTS, at least 16; 0: none. */
+static void make_request(World *w, size_t extra)
+{
+    put_header(w);
+    if (extra > 0)
+        put(w, 0x7777, (AeadText) {NULL, extra - 4});
+    seal_request(w);
 }
 
 static ServerVerdict ask_at(World *w, double seconds)
@@ -185,6 +191,17 @@ static void test_exchange(void **state)
         assert_int_equal(look(&w, &packet), NTS_ANSWER_GOOD);
     }
     assert_int_equal(report_of(&w).authenticated, 28);
+    /* A field that is answered is, under the same seal. */
+    MonoRoot field = {0};
+    put_header(&w);
+    mono_root_write(&field, w.request + w.request_length);
+    w.request_length += MONO_ROOT_SIZE;
+    seal_request(&w);
+    assert_int_equal(ask(&w), SERVER_ANSWERED);
+    assert_int_equal(w.length, w.request_length);
+    assert_int_equal(look(&w, &packet), NTS_ANSWER_GOOD);
+    assert_true(mono_root_find(&packet, &field));
+    assert_true(field.receive.value == packet.receive.value);
 }
 
 /* The server's key changes twice: no client notices. A third time: NAK. */

@@ -18,6 +18,7 @@
 
 static sd_event *event;
 static ServerHands *hands;
+static PortSharing *sharing;
 static AccessTable *access_table;
 static ServerSockets *sockets;
 static unsigned snapshots, failures;
@@ -51,12 +52,10 @@ static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
     last_error = error;
 }
 
-static ServerSockets *new_sockets(void)
+static ServerSockets *new_sockets(PortSharing *with)
 {
-    const ServerSocketsSetup of_sockets = {.event = event,
-                                           .hands = hands,
-                                           .secret = 12345,
-                                           .on_failed = on_failed};
+    const ServerSocketsSetup of_sockets = {
+        .event = event, .sharing = with, .hands = hands, .secret = 12345, .on_failed = on_failed};
     ServerSockets *new;
 
     assert_int_equal(server_sockets_new(&of_sockets, &new), 0);
@@ -77,7 +76,8 @@ static int setup(void **state)
     assert_int_equal(server_hands_configure(hands, &no_limit, 524288), 0);
     assert_int_equal(access_table_new(&everybody, 1, &access_table), 0);
     server_hands_set_access(hands, access_table);
-    sockets = new_sockets();
+    assert_int_equal(port_sharing_new(&sharing), 0);
+    sockets = new_sockets(sharing);
     return 0;
 }
 
@@ -85,6 +85,7 @@ static int teardown(void **state)
 {
     (void) state;
     sockets = server_sockets_free(sockets);
+    sharing = port_sharing_free(sharing);
     hands = server_hands_free(hands);
     access_table = access_table_free(access_table);
     event = sd_event_unref(event);
@@ -367,12 +368,14 @@ static void test_failures(void **state)
 {
     ServerConfig config = {.port = free_port()};
     ServerListen listen = {.config = &config, .v4 = true};
+    cleanup_(port_sharing_freep) PortSharing *others = NULL;
     ServerSockets *second;
 
     (void) state;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
     /* Two servers on one port do not share it in silence. */
-    second = new_sockets();
+    assert_int_equal(port_sharing_new(&others), 0);
+    second = new_sockets(others);
     assert_int_equal(server_sockets_open(second, &listen), 0);
     assert_int_equal(failures, 1);
     assert_int_equal(last_error, EADDRINUSE);

@@ -23,6 +23,7 @@
 
 static sd_event *event;
 static ServerHands *hands;
+static PortSharing *sharing;
 static AccessTable *everybody, *nobody;
 static ServerSockets *sockets;
 static uint64_t told; /* reference_id and stratum of the snapshots agree with it */
@@ -80,6 +81,8 @@ static int setup(void **state)
     assert_int_equal(server_hands_configure(hands, &no_limit, 1 << 20), 0);
     server_hands_set_access(hands, everybody);
     of_sockets.hands = hands;
+    assert_int_equal(port_sharing_new(&sharing), 0);
+    of_sockets.sharing = sharing;
     assert_int_equal(server_sockets_new(&of_sockets, &sockets), 0);
     return 0;
 }
@@ -88,6 +91,7 @@ static int teardown(void **state)
 {
     (void) state;
     sockets = server_sockets_free(sockets);
+    sharing = port_sharing_free(sharing);
     hands = server_hands_free(hands);
     everybody = access_table_free(everybody);
     nobody = access_table_free(nobody);
@@ -239,11 +243,13 @@ static void test_shares(void **state)
     ServerConfig config = {.port = free_port()};
     const ServerListen listen = {.config = &config, .v4 = true};
     const IpEndpoint local = {.address = {.family = IP_V4}, .port = config.port};
+    cleanup_(port_sharing_freep) PortSharing *own = NULL;
     unsigned shares[COUNT] = {0};
     int fds[COUNT];
 
     (void) state;
-    assert_int_equal(server_listen_open(&listen, &local, COUNT, 4711, fds), 0);
+    assert_int_equal(port_sharing_new(&own), 0);
+    assert_int_equal(server_listen_open(&listen, own, &local, COUNT, 4711, fds), 0);
     for (unsigned i = 0; i < ADDRESSES; i++) {
         size_t first = COUNT;
         char from[32];
