@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* The lookup thread, see lookup.h.
+/* The lookup threads, see lookup.h.
  *
- * Two sides share a Desk, which has two references: the event loop's and, while it runs, the thread's.
- * Whoever leaves last frees it, so that the daemon can end while the resolver still waits for an answer.
- * Questions go into a ring; the thread answers them in their slots, in order, and rings an eventfd. It
- * touches neither clock nor socket of ours. */
+ * Two sides share a Desk, which has a reference for the event loop and one for each thread that runs. Whoever
+ * leaves last frees it, so that the daemon can end while the resolver still waits for an answer. Questions
+ * wait in a list; each thread takes the first, puts it into the list of those that are answered, and rings an
+ * eventfd. It touches neither clock nor socket of ours. Some threads, because a resolver may take half a
+ * minute over a name whose servers are silent, and the others must not wait for that. */
 
 #include "net/lookup.h"
 
@@ -23,22 +24,28 @@
 /* The resolver keeps packets on its stack. */
 #define STACK_SIZE (256 * 1024)
 
-typedef struct Question {
+typedef struct Question Question;
+struct Question {
     SourceId source;
     IpFamily family;
     char name[SOURCE_NAME_MAX];
     IpAddress addresses[LOOKUP_ADDRESSES_MAX];
     size_t count;
-} Question;
+    Question *next;
+};
+
+/* First in, first out. */
+typedef struct Queue {
+    Question *first, *last;
+} Queue;
 
 typedef struct Desk {
-    pthread_mutex_t mutex; /* of everything below but the content of a question that is being answered */
-    unsigned references;
-    bool running; /* there is a thread */
-    int ring;     /* eventfd: something was answered */
-    uint64_t asked, answered,
-        told; /* counters; asked >= answered >= told, asked - told <= LOOKUP_QUEUE_MAX */
-    Question *questions[LOOKUP_QUEUE_MAX];
+    pthread_mutex_t mutex; /* of everything below */
+    unsigned threads;      /* that run */
+    bool open;             /* the event loop still listens */
+    int ring;              /* eventfd: something was answered */
+    size_t count;          /* questions that were asked and not told yet */
+    Queue waiting, answered;
 } Desk;
 
 struct Lookup {
@@ -50,21 +57,45 @@ struct Lookup {
     Desk *desk;
 };
 
-static Question **slot(Desk *desk, uint64_t number)
+static void queue_put(Queue *queue, Question *question)
 {
-    return &desk->questions[number % LOOKUP_QUEUE_MAX];
+    if (queue->last)
+        queue->last->next = question;
+    else
+        queue->first = question;
+    queue->last = question;
 }
 
-/* Called with the mutex held, which it gives back. */
+/* NULL: there is none. */
+static Question *queue_take(Queue *queue)
+{
+    Question *question = queue->first;
+
+    if (!question)
+        return NULL;
+    queue->first = question->next;
+    if (!queue->first)
+        queue->last = NULL;
+    question->next = NULL;
+    return question;
+}
+
+static void queue_clear(Queue *queue)
+{
+    for (Question *question; (question = queue_take(queue));)
+        free(question);
+}
+
+/* One reference less. Called with the mutex held, which it gives back. */
 static void desk_leave(Desk *desk)
 {
-    bool last = --desk->references == 0;
+    bool last = !desk->open && desk->threads == 0;
 
     pthread_mutex_unlock(&desk->mutex);
     if (!last)
         return;
-    for (uint64_t i = desk->told; i < desk->asked; i++)
-        free(*slot(desk, i));
+    queue_clear(&desk->waiting);
+    queue_clear(&desk->answered);
     close(desk->ring);
     pthread_mutex_destroy(&desk->mutex);
     free(desk);
@@ -89,17 +120,17 @@ static void question_answer(Question *question)
 static void *answer_all(void *userdata)
 {
     Desk *desk = userdata;
+    Question *question;
 
     pthread_mutex_lock(&desk->mutex);
-    while (desk->answered < desk->asked && desk->references > 1) {
-        Question *question = *slot(desk, desk->answered);
+    while (desk->open && (question = queue_take(&desk->waiting))) {
         pthread_mutex_unlock(&desk->mutex);
         question_answer(question);
         pthread_mutex_lock(&desk->mutex);
-        desk->answered++;
+        queue_put(&desk->answered, question);
         (void) eventfd_write(desk->ring, 1);
     }
-    desk->running = false;
+    desk->threads--;
     desk_leave(desk);
     return NULL;
 }
@@ -119,8 +150,7 @@ static int thread_start(Desk *desk)
     pthread_attr_destroy(&attributes);
     if (r != 0)
         return -r;
-    desk->running = true;
-    desk->references++;
+    desk->threads++;
     return 0;
 }
 
@@ -134,11 +164,9 @@ static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *user
     (void) revents;
     (void) eventfd_read(fd, &count);
     for (;;) {
-        Question *question = NULL;
-
         pthread_mutex_lock(&desk->mutex);
-        if (desk->told < desk->answered)
-            question = *slot(desk, desk->told++);
+        Question *question = queue_take(&desk->answered);
+        desk->count -= question ? 1 : 0;
         pthread_mutex_unlock(&desk->mutex);
         if (!question)
             return 0;
@@ -153,7 +181,7 @@ static int desk_new(Desk **ret)
 
     if (!desk)
         return -ENOMEM;
-    desk->references = 1;
+    desk->open = true;
     desk->ring = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (desk->ring < 0) {
         int r = -errno;
@@ -189,13 +217,15 @@ Lookup *lookup_free(Lookup *lookup)
     sd_event_unref(lookup->event);
     if (lookup->desk) {
         pthread_mutex_lock(&lookup->desk->mutex);
+        lookup->desk->open = false;
         desk_leave(lookup->desk);
     }
     free(lookup);
     return NULL;
 }
 
-/* Puts the question into the ring; false when there is no room, no memory or no thread. */
+/* Hands the question to a thread; false when there is no room, no memory or no thread. A new one is started
+ * as long as there may be more: none of those that run is idle. */
 static bool question_post(Desk *desk, SourceId source, IpFamily family, const char *name)
 {
     Question *question = calloc(1, sizeof *question);
@@ -207,11 +237,11 @@ static bool question_post(Desk *desk, SourceId source, IpFamily family, const ch
     question->family = family;
     (void) text_copy(question->name, sizeof question->name, name);
     pthread_mutex_lock(&desk->mutex);
-    if (desk->asked - desk->told < LOOKUP_QUEUE_MAX) {
-        *slot(desk, desk->asked++) = question;
-        posted = desk->running || thread_start(desk) >= 0;
-        if (!posted)
-            desk->asked--;
+    if (desk->count < LOOKUP_QUEUE_MAX)
+        posted = (desk->threads < LOOKUP_THREADS_MAX && thread_start(desk) >= 0) || desk->threads > 0;
+    if (posted) {
+        queue_put(&desk->waiting, question);
+        desk->count++;
     }
     pthread_mutex_unlock(&desk->mutex);
     if (!posted)

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* Names to addresses without stopping the event loop: a thread that asks getaddrinfo(), started when there is
+/* Names to addresses without stopping the event loop: threads that ask getaddrinfo(), started when there is
  * something to ask and gone when there is nothing left. */
 
 #include <systemd/sd-event.h>
@@ -16,6 +16,9 @@ typedef struct Lookup Lookup;
 
 /* Names that may wait at a time; further ones are answered as not found. */
 #define LOOKUP_QUEUE_MAX 64
+
+/* Names that are asked for at a time; one that nobody answers for does not keep the others. */
+#define LOOKUP_THREADS_MAX 4
 
 /* count 0: not found (yet). */
 typedef void (*LookupHandler)(void *userdata, SourceId source, const IpAddress *addresses, size_t count);
