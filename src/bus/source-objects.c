@@ -350,6 +350,9 @@ const sd_bus_vtable authentication_vtable[] = {
     P("CookieLength", "u", NULL, cookie_length),
     P("Failure", "s", NULL, failure),
     P("FailureText", "s", NULL, failure_text),
+    P("ValidFromUSec", "t", NULL, valid_from),
+    P("ValidUntilUSec", "t", NULL, valid_until),
+    P("Unproven", "b", NULL, unproven),
     SD_BUS_VTABLE_END,
 };
 #undef P

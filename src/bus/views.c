@@ -247,6 +247,12 @@ bool selection_view(const Service *service, SourceId id, SelectionView *ret)
     return true;
 }
 
+/* 0: before 1970, or unknown. */
+static uint64_t usec_of_seconds(int64_t seconds)
+{
+    return seconds > 0 ? (uint64_t) seconds * UINT64_C(1000000) : 0;
+}
+
 bool authentication_view(const Service *service, SourceId id, AuthenticationView *ret)
 {
     AuthenticationReport authentication;
@@ -269,6 +275,9 @@ bool authentication_view(const Service *service, SourceId id, AuthenticationView
         .cookie_length = authentication.cookie_length,
         .failure = nts_failure_name(authentication.failure),
         .failure_text = nts_failure_text(authentication.failure),
+        .unproven = authentication.unproven,
+        .valid_from = usec_of_seconds(authentication.validity.from),
+        .valid_until = usec_of_seconds(authentication.validity.to),
     };
     return true;
 }

@@ -93,9 +93,10 @@ typedef struct SelectionView {
 typedef struct AuthenticationView {
     Bus *bus;
     const char *mode, *key_type, *failure, *failure_text;
-    int key_available;
+    int key_available, unproven;
     uint32_t key, key_length, aead, attempts, naks, cookies, cookie_length;
     double key_age;
+    uint64_t valid_from, valid_until;
 } AuthenticationView;
 
 typedef struct ServerView {

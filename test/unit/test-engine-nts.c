@@ -373,6 +373,7 @@ static void test_keys_come_first(void **state)
     assert_explained(&world, "are being established");
 
     give(&world, success(1));
+    assert_true(report(&world).unproven);
     run(&world, 20);
     assert_true(world.sent >= 4);
     assert_true(clock_of(&world).synchronized);
@@ -387,6 +388,8 @@ static void test_keys_come_first(void **state)
     assert_int_equal(r.naks, 0);
     assert_true(fabs(r.since_establishment - 20) < 1);
     assert_true(r.has_key);
+    assert_false(r.unproven);
+    assert_true(r.validity.from == EPOCH_S - 86400 && r.validity.to == EPOCH_S + 86400);
     assert_int_equal(world.events[EVENT_KEYS_ESTABLISHED], 1);
     assert_int_equal(world.events[EVENT_KEYS_FAILED], 0);
     engine_free(world.engine);

@@ -71,6 +71,8 @@ typedef struct AuthenticationReport {
     uint32_t cookies;           /* that are left */
     uint32_t cookie_length;     /* bytes; 0: there was none yet */
     NtsFailure failure;         /* of the last attempt */
+    NtsValidity validity;       /* of the certificates that the keys come from; 0 and 0: unknown */
+    bool unproven;              /* they were not held against the truth yet */
 } AuthenticationReport;
 
 /* "none", "symmetric" or "nts", as on the bus. */

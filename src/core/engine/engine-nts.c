@@ -124,7 +124,10 @@ void source_nts_report(const Engine *engine, const Source *source, Authenticatio
         .cookies = (uint32_t) client.cookies,
         .cookie_length = (uint32_t) client.cookie_length,
         .failure = nts->failure,
+        .unproven = nts->unproven,
     };
+    if (client.aead != NTS_AEAD_NONE && nts->validity.from != INT64_MIN)
+        ret->validity = nts->validity;
 }
 
 /* --- when --- */
