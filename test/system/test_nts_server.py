@@ -16,7 +16,7 @@ import sys
 
 import pytest
 
-from harness import Authority, Chronyd, Ntpd, keys, name_host, run, soon
+from harness import Authority, Chronyd, Ntpd, Process, keys, name_host, run, soon
 from harness.network import CLIENT, CLIENT6
 from harness.pki import date, now
 from harness.world import STATE
@@ -109,6 +109,30 @@ def test_ntpd(serve, root, hosts):
         assert counters()["Authenticated NTP packets"] >= 2
     finally:
         client.stop()
+
+
+def test_our_own_client(serve, bus, root, pier, hosts, start_daemon):
+    """Both ends are ours: the first measurement for a script, and what timectl shows of a client."""
+    del serve
+    name_host("mirror.example", "192.0.2.41", "2001:db8::41")
+    certificate = pier.issue("mirror.example")
+    path = STATE / "mirror.conf"
+    path.write_text("\n".join([*OPEN, *Chronyd.nts_server(certificate), "driftfile /dev/null"]) + "\n")
+    server = Process("mirror", ["timeballd", "-x", "-d", "-f", path], netns=hosts[0],
+                     env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"})
+    try:
+        trust = Chronyd.nts_client(root)
+        done = soon(lambda: run("timeballd", "-Q", "-t", "10", *trust, "server mirror.example iburst nts maxsamples 1"))
+        assert "System clock wrong by" in done.stdout + done.stderr
+        for family, address in (("ipv4", "192.0.2.41"), ("ipv6", "2001:db8::41")):
+            client = start_daemon(*trust, f"server mirror.example {family} nts iburst minpoll 0 maxpoll 0", bus=bus, user=None)
+            client.synchronized()
+            words = run("timectl", "-N", "authdata").stdout.splitlines()[2].split()
+            assert words[:5] == ["mirror.example", "NTS", "1", "15", "256"] and words[8:] == ["8", "100"]
+            assert run("timectl", "-c", "-n", "authdata").stdout.startswith(f"{address},NTS,1,15,256,")
+            client.stop()
+    finally:
+        server.stop()
 
 
 def test_rotation(serve, root, hosts):
