@@ -78,9 +78,11 @@ def key_folder(name):
 
 
 @pytest.mark.parametrize("name,address", [(NAME, CLIENT), (NAME6, CLIENT6)])
-def test_chronyd(serve, bus, root, hosts, name, address):
-    """Keys for chronyd over both families, and answers that it believes; what timectl counts is what chronyd did."""
-    serve()
+@pytest.mark.parametrize("threads", [0, 2])
+def test_chronyd(serve, bus, root, hosts, name, address, threads):
+    """Keys for chronyd over both families, and answers that it believes, whoever gives them; what timectl counts is what
+    chronyd did."""
+    serve(f"serverthreads {threads}")
     client = Chronyd(f"keyed-{name}", f"server {name} {PROMPT}", *Chronyd.nts_client(root), "port 0", netns=hosts[0])
     try:
         soon(lambda: client.source(address)["selected"] and client.source(address)["valid"] > 4, 60)
@@ -89,12 +91,25 @@ def test_chronyd(serve, bus, root, hosts, name, address):
                                                   "cookies": 8, "cookie_length": 100}
         counted = counters()
         assert counted["NTS-KE connections accepted"] == 1 and counted["NTS-KE connections dropped"] == 0
-        assert counted["Authenticated NTP packets"] >= 4
+        soon(lambda: counters()["Authenticated NTP packets"] >= 4) # threads tell now and then
         assert bus.get("Server", "NTSVerdicts")["given"] == 1
         row = run("timectl", "-c", "-n", "clients", "-k").stdout.splitlines()[0].split(",")
         assert row[0] in ("192.0.2.41", "2001:db8::41") and row[6:9] == ["1", "0", "127"]
         end = bus.get("Server", "NTSCertificateEndUSec") / 1e6
         assert 360 < (end - now().timestamp()) / 86400 < 370
+    finally:
+        client.stop()
+
+
+def test_interleaved(serve, root, hosts):
+    """Proven answers that tell when the one before really left."""
+    serve("serverthreads 1")
+    client = Chronyd("keyed-interleaved", f"server {NAME} {PROMPT} xleave", *Chronyd.nts_client(root), "port 0",
+                     netns=hosts[0])
+    try:
+        soon(lambda: client.source(CLIENT)["interleaved"] and client.source(CLIENT)["valid"] > 6, 60)
+        assert client.source(CLIENT)["authenticated"]
+        soon(lambda: counters()["Interleaved NTP packets"] > 0)
     finally:
         client.stop()
 
