@@ -73,12 +73,14 @@ def follows(machine):
 
 
 def start(machine):
-    """The start, which ends only when the hosts were asked."""
-    machine.run("systemctl --no-block start timeball")
-    soon(lambda: "version" in journal(machine), what="the first words of the daemon")
-    # Each host has a burst of eight requests: long enough to see that nobody calls this started.
-    assert machine.run("systemctl is-active timeball", check=False).said.strip() == "activating"
-    soon(lambda: machine.said("systemctl is-active timeball || true") == "active", 5 * LIMIT, 0.2, what="the end of the start")
+    """The start, which ends only when the hosts were asked. What the daemon and systemd said of it."""
+    before = len(journal(machine))
+    machine.run("systemctl start timeball", limit=5 * LIMIT)
+    soon(lambda: "Started timeball.service" in journal(machine)[before:], what="the end of the start")
+    said = journal(machine)[before:]
+    ending = max(said.find("System's initial offset"), said.find("No suitable source for initstepslew"))
+    assert 0 <= ending < said.index("Started timeball.service"), said
+    return said
 
 
 class Watcher:
@@ -113,8 +115,7 @@ def test_isolated_network(boot, lab_network):
         return boot(clock=when, files={"/etc/timeball/timeball.conf": text, "/etc/hosts": HOSTS, "/etc/timeball/timeball.keys": ""},
                     **lab_network.port(number))
     server = machine(23, SERVER_FILE)
-    start(server)
-    said = journal(server)
+    said = start(server)
     assert "No suitable source for initstepslew" in said
     assert 'directive "commandkey" is no longer supported' in said
     assert tracking(server) == (OWN_CLOCK, 8)
@@ -123,8 +124,7 @@ def test_isolated_network(boot, lab_network):
     clients = [machine(1, CLIENT_FILE, "2020-01-01 00:00 UTC"), machine(3, CLIENT_FILE)]
     clients[1].run("date -s '-3 seconds'")
     for client, ending in zip(clients, ("slow of true (step)", "slow of true (slew)")):
-        start(client)
-        said = journal(client)
+        said = start(client)
         assert "System's initial offset : " in said and ending in said, said
         assert 'directive "commandkey" is no longer supported' in said
         assert said.count("System clock was stepped by") == ("step" in ending)
@@ -134,24 +134,24 @@ def test_isolated_network(boot, lab_network):
             soon(lambda name=name, client=client: SERVER in client.said(f"cat /var/log/timeball/{name}.log"))
 
     server.run("systemctl stop timeball && date -s '2010-01-01 00:00 UTC'")
-    before = clock(clients[0])
     clients[1].run("systemctl stop timeball")
-    start(clients[1])
-    assert journal(clients[1]).count("No suitable source for initstepslew") == 1
+    assert "No suitable source for initstepslew" in start(clients[1])
     assert tracking(clients[0]) == (SERVER_ID, 9) and tracking(clients[1]) == (OWN_CLOCK, 10)
-    assert abs(clock(clients[0]) - clock(clients[1])) < 1 and clock(clients[0]) > before
+    first, other, second = clock(clients[0]), clock(clients[1]), clock(clients[0])
+    assert first - 0.5 < other < second + 0.5
 
-    start(server)
-    said = journal(server)
+    said = start(server)
     assert "slow of true (step)" in said and said.count("System clock was stepped by") == 1
     for client in clients:
-        assert abs(behind(client)) < 0.05
+        assert abs(behind(client)) < 0.5
         follows(client)
     assert tracking(server) == (OWN_CLOCK, 8)
 
-    server.run("rm -f /var/lib/timeball/drift")
-    assert "200 OK" in server.said(f"timectl settime @{int(clock(server)) + 2}")
-    assert len(server.said("cat /var/lib/timeball/drift").split()) == 2
-    assert all(1 < behind(client) < 3 for client in clients)
     soon(lambda: "Selected source " + SERVER in watcher.process.said(), 300, 1, what="client6 follows")
     watcher.process.stop()
+
+    # What is told to clients is the corrected time, long before a slew of the server's clock has come to its end.
+    server.run("rm -f /var/lib/timeball/drift")
+    assert "200 OK" in server.said("timectl settime @$(($(date +%s) + 100))")
+    assert len(server.said("cat /var/lib/timeball/drift").split()) == 2
+    assert all(95 < behind(client) < 101 for client in clients)
