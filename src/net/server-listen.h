@@ -33,6 +33,9 @@ void server_listen_for_each(const ServerListen *listen, void (*open)(void *userd
  * nobody knows, so it is not answered. */
 int server_listen_adopt(int fd, IpFamily family) must_check_;
 
+/* Has what a socket sends carry that code point; 0: nothing is changed. */
+void server_listen_mark(int fd, IpFamily family, uint8_t dscp);
+
 /* Opens `count` sockets for one address, which join `sharing`. More than one share its requests: all of a
  * client, whatever its port, go to the same one, by a hash of its address that nobody can predict who does
  * not know the secret. Either all are opened or none is. */

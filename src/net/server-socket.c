@@ -188,8 +188,10 @@ static void use_passed(ServerSockets *sockets, const ServerListen *listen)
         const PassedSocket *passed = &listen->passed[i];
         bool allowed = passed->local.address.family == IP_V4 ? listen->v4 : listen->v6;
         int r = allowed ? port_sharing_join(sockets->setup.sharing, passed->fd) : 0;
-        if (allowed && r >= 0)
+        if (allowed && r >= 0) {
+            server_listen_mark(passed->fd, passed->local.address.family, listen->dscp);
             r = add_socket(sockets, passed->fd, true);
+        }
         if (r < 0)
             sockets->setup.on_failed(sockets->setup.userdata, &passed->local, -r);
     }

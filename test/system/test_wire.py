@@ -36,6 +36,12 @@ print(json.dumps(seen))
 """
 
 
+class Payload(bytes):
+    """Of UDP; with the version of IP that carried it."""
+
+    version = None
+
+
 class Tap:
     """What leaves by an interface: (nanoseconds since 1970, DSCP, UDP payload)."""
 
@@ -65,7 +71,9 @@ class Tap:
             header = (packet[0] & 15) * 4 if v4 else 40
             if sender[2] == PACKET_OUTGOING and packet[9 if v4 else 6] == UDP:
                 marked = packet[1] if v4 else struct.unpack("!H", packet[:2])[0] >> 4 & 0xff
-                packets.append((seconds * 10**9 + nanoseconds, marked >> 2, packet[header + 8:]))
+                payload = Payload(packet[header + 8:])
+                payload.version = packet[0] >> 4
+                packets.append((seconds * 10**9 + nanoseconds, marked >> 2, payload))
 
 
 def from_ntp(text):
@@ -138,6 +146,28 @@ def test_extension_field(server, network, source, address):
         assert count == 0 or answer[96:112] == FIELD
     assert lengths == {0: 48, 1: 76, 2: 76}
     assert server.process.alive()
+
+
+@pytest.mark.parametrize("threads", [0, 2], ids=["event loop", "threads"])
+@pytest.mark.parametrize("code", [0, 46])
+def test_dscp(bus, network, start_daemon, threads, code):
+    """Requests and answers carry it, of both families."""
+    primary = network.servers[0] if network.servers else network.server()
+    sources = [f"server {address} minpoll -1 maxpoll -1" for address in (primary.address, "2001:db8::20")]
+    start_daemon("allow", "local stratum 5", f"dscp {code}", f"serverthreads {threads}", *sources, bus=bus, user=None)
+    soon(lambda: bus.get("Server", "Listening"))
+    seen = {}
+
+    def of_all_kinds():
+        for _, marked, packet in tap.read():
+            seen.setdefault((packet[0] & 7, packet.version), set()).add(marked)
+        return len(seen) == 4
+
+    with Tap("client0") as tap:
+        for source, address in ((ASKER, CLIENT), (ASKER6, CLIENT6)):
+            network.inside("python3", "-c", ASK, source, address, "23" + 39 * "00" + "0123456789abcdef")
+        soon(of_all_kinds, what="requests and answers of both families")
+    assert seen == {(mode, version): {code} for mode in (3, 4) for version in (4, 6)}
 
 
 @pytest.fixture(name="chain")

@@ -3,6 +3,7 @@
 /* Requests over the loopback interface, from sockets of the test itself. */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -402,7 +403,8 @@ static void test_passed(void **state)
     struct sockaddr_storage address;
     socklen_t size = ip_endpoint_to_sockaddr(&local, &address);
     PassedSocket passed = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .local = local};
-    ServerListen listen = {.config = &config, .v4 = true, .passed = &passed, .passed_count = 1};
+    ServerListen listen = {.config = &config, .v4 = true, .dscp = 46, .passed = &passed, .passed_count = 1};
+    int marked = 0;
     int fd = client_of("127.0.0.1", local.port);
     NtpPacket answer;
 
@@ -412,6 +414,9 @@ static void test_passed(void **state)
     assert_int_equal(server_listen_adopt(passed.fd, IP_V4), 0);
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
     assert_int_equal(server_sockets_local(sockets, 0).port, local.port);
+    size = sizeof marked;
+    assert_int_equal(getsockopt(passed.fd, IPPROTO_IP, IP_TOS, &marked, &size), 0);
+    assert_int_equal(marked, 46 << 2);
     ask(fd, 2);
     assert_true(receive(fd, &answer));
     assert_int_equal(answer.origin.value, 2);
