@@ -225,13 +225,20 @@ static bool is_waiting(int error)
     return error == GNUTLS_E_AGAIN || error == GNUTLS_E_INTERRUPTED;
 }
 
+/* gnutls also calls it waiting when it has just taken in something that is no text, a ticket say, while what
+ * it waits for is there already. */
+static bool may_go_on(const Tls *tls, ssize_t r)
+{
+    return r < 0 && (is_waiting((int) r) ? tls->input_left > 0 : !gnutls_error_is_fatal((int) r));
+}
+
 static TlsEvent shake_hands(Tls *tls)
 {
     int r;
 
     do
         r = gnutls_handshake(tls->session);
-    while (r < 0 && !is_waiting(r) && !gnutls_error_is_fatal(r));
+    while (may_go_on(tls, r));
     if (is_waiting(r))
         return TLS_WAITS;
     if (r >= 0 && !speaks_nts(tls))
@@ -249,7 +256,7 @@ static TlsEvent listen_to(Tls *tls, uint8_t *ret, size_t size, size_t *ret_lengt
 
     do
         n = gnutls_record_recv(tls->session, ret, size);
-    while (n < 0 && !is_waiting((int) n) && !gnutls_error_is_fatal((int) n));
+    while (may_go_on(tls, n));
     if (n == 0) {
         tls->state = STATE_CLOSED;
         return TLS_CLOSED;

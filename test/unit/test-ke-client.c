@@ -342,11 +342,11 @@ typedef struct Said {
 } Said;
 
 /* Up to where the request has arrived. */
-static Said begin(World *world)
+static Said begin_as(World *world, TlsPeerSetup setup)
 {
     static const char request[] = "\x80\1\0\2\0\0\x80\4\0\4\0\x1e\0\x0f\4\0\0\0\x80\0\0\0";
     Said said = {world, new_client(world, (TrustQuestion) {.name = NAME}),
-                 new_peer(world, &world->good, (TlsPeerSetup) {.server = true})};
+                 new_peer(world, &world->good, setup)};
     const uint8_t *heard;
 
     ke_carry(ke_end_of_client(said.client), ke_end_of_peer(said.peer), KE_WHOLE);
@@ -354,6 +354,11 @@ static Said begin(World *world)
     assert_int_equal(tls_peer_heard(said.peer, &heard), sizeof(request) - 1);
     assert_memory_equal(heard, request, sizeof(request) - 1);
     return said;
+}
+
+static Said begin(World *world)
+{
+    return begin_as(world, (TlsPeerSetup) {.server = true});
 }
 
 static void say(Said *said, const void *text, size_t length)
@@ -417,6 +422,20 @@ static void test_responses(void **state)
             assert_no_secrets(ke_client_result(said.client));
         end(&said);
     }
+}
+
+/* A server that sends session tickets, which nobody wants, in one go with its answer, and hangs up. */
+static void test_tickets(void **state)
+{
+    static const char message[] = START COOKIE END;
+    Said said = begin_as(*state, (TlsPeerSetup) {.server = true, .tickets = true});
+
+    assert_int_equal(gnutls_session_ticket_send(tls_peer_session(said.peer), 2, 0), 0);
+    say(&said, message, sizeof(message) - 1);
+    ke_client_on_closed(said.client);
+    assert_true(ke_client_is_done(said.client));
+    assert_int_equal(ke_client_result(said.client)->failure, NTS_OK);
+    end(&said);
 }
 
 /* A record of TLS for each byte, and bytes of those one by one. */
@@ -613,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_tampering),
         cmocka_unit_test(test_nobody_to_trust),
         cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_tickets),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_many_cookies),
         cmocka_unit_test(test_large),

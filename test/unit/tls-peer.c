@@ -97,8 +97,14 @@ TlsPeer *tls_peer_new(const TlsPeerSetup *setup)
 
     assert_non_null(peer);
     peer->alert = -1;
-    must(gnutls_init(&peer->session,
-                     (setup->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS));
+    must(gnutls_init(&peer->session, (setup->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
+                                         (setup->tickets ? GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_NO_TICKETS)));
+    if (setup->tickets) {
+        gnutls_datum_t key;
+        must(gnutls_session_ticket_key_generate(&key));
+        must(gnutls_session_ticket_enable_server(peer->session, &key));
+        gnutls_free(key.data);
+    }
     must(gnutls_certificate_allocate_credentials(&peer->credentials));
     set_chain(peer, setup);
     must(gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, peer->credentials));

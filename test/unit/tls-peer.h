@@ -14,6 +14,7 @@
 
 typedef struct TlsPeerSetup {
     bool server;
+    bool tickets;           /* a server's: it can send session tickets, wanted or not */
     const char *priorities; /* NULL: TLS 1.3, as we speak it */
     const char *protocol;   /* ALPN; NULL or "": none */
     const char *name;       /* a client's: of the server it means (SNI); NULL: none */
