@@ -666,6 +666,11 @@ static void test_cookies_run_out(void **state)
     engine_free(world.engine);
 }
 
+static void only_ipv4(Config *config)
+{
+    config->sources[0].family = IP_V4;
+}
+
 static void refresh_hourly(Config *config)
 {
     config->nts.refresh = 3600;
@@ -806,6 +811,31 @@ static void test_pool(void **state)
     engine_free(world.engine);
 }
 
+/* A member that is somebody else is replaced by another address of the name. */
+static void test_wrong_member(void **state)
+{
+    static const NtsFailure rows[] = {NTS_CERT_NAME, NTS_REFUSED};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        NtsEstablishment good = success(1), bad = failure(rows[i]);
+        World world;
+
+        start(&world, &(Start) {.change = only_ipv4});
+        give_always(&world, bad);
+        world.known = (IpAddress) {IP_V4, {192, 0, 2, 2}, 0};
+        resolve(&world, FIRST, "192.0.2.1");
+        for (int k = 0; k < 3600 && world.establish.establish.server.address.bytes[3] != 2; k++)
+            run(&world, 1);
+        assert_int_equal(world.establish.establish.server.address.bytes[3], 2);
+        assert_int_equal(world.establishments, rows[i] == NTS_REFUSED ? 5 : 2);
+        give_always(&world, good);
+        run(&world, 3600);
+        assert_true(clock_of(&world).synchronized);
+        engine_free(world.engine);
+    }
+}
+
 /* Two sources cannot be asked at one address, whoever brought them there. */
 static void test_address_of_another(void **state)
 {
@@ -935,6 +965,7 @@ int main(void)
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_kept_and_useless),
         cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_wrong_member),
         cmocka_unit_test(test_address_of_another),
         cmocka_unit_test(test_offline),
         cmocka_unit_test(test_no_time_check),

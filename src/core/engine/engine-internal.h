@@ -252,6 +252,8 @@ static inline bool source_nts_is_stuck(const Source *source)
 {
     return source->nts && source->nts->failure != NTS_OK && !source_nts_has_cookies(source);
 }
+/* ... and another address of its name may well be better. */
+bool source_nts_is_lost(const Source *source);
 static inline MonoTime source_nts_deadline(const Source *source)
 {
     return source->nts ? source->nts->deadline : MONO_UNSET;

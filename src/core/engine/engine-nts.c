@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "core/engine/engine-internal.h"
 
+/* Connections that failed in a row, before another address of the name is tried. */
+#define LOST_ATTEMPTS       4U
 /* Between the beginnings of two establishments, s. */
 #define SPACING             16.0
 /* After an attempt that failed, or that nothing good came of, the next one waits 2^n s: longer with each. */
@@ -174,6 +176,15 @@ static uint32_t retry_exponent(NtsFailure failure)
     case NTS_FAILURE_COUNT: break;
     }
     return RETRY_NEGOTIATION;
+}
+
+bool source_nts_is_lost(const Source *source)
+{
+    if (!source_nts_is_stuck(source) || source->nts->failure == NTS_LOCAL ||
+        source->nts->failure == NTS_NO_AEAD)
+        return false;
+    return retry_exponent(source->nts->failure) == RETRY_NEGOTIATION ||
+           source->nts->attempts >= LOST_ATTEMPTS;
 }
 
 bool source_nts_start(Engine *engine, Source *source)

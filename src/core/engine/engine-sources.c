@@ -530,7 +530,7 @@ static bool wants_replacement(const Source *source)
            !mono_is_set(source->lookup.deadline) && source->online &&
            source->key_news != KEY_NEWS_MISSING && /* that would be as silent at another address */
            (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED ||
-            (source_nts_is_stuck(source) && source->nts->attempts >= BAD_UPDATES));
+            source_nts_is_lost(source));
 }
 
 void engine_replace_bad(Engine *engine)
