@@ -5,6 +5,7 @@
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 
 import pytest
@@ -127,6 +128,24 @@ def test_bad_drift_file_costs_a_warning(network, start_daemon, make):
     says(daemon, "Selected source")
     assert daemon.said().count(f"Drift file {path} is not used: ") == 1
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in bad_drift_files() if name != "unreadable"])
+def test_bad_known_time_costs_a_warning(network, start_daemon, make):
+    """... and is out of the way for the next one."""
+    folder = STATE / f"known-{next(COUNT)}"
+    folder.mkdir()
+    path = folder / "known-time"
+    make(path)
+    shutil.chown(folder, "timeball", "timeball")
+    daemon = start_daemon(*server_lines(network), f"ntsdumpdir {folder}")
+    says(daemon, "Selected source")
+    said = daemon.said()
+    assert said.count(f"{path} is not used: ") == 1 and f"it is now {path}.bad" in said
+    assert not os.path.lexists(path) and os.path.lexists(f"{path}.bad")
+    assert daemon.stop() == 0
+    # these servers authenticate nobody
+    assert not os.path.lexists(path)
 
 
 def test_drift_file_is_read(folder, network):

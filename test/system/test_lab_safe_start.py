@@ -19,7 +19,11 @@ HONEST = {f"{name}.example": f"192.0.2.{number}" for number, name in enumerate((
 # the attacker's machine has another time than ours
 MOLE = "192.0.2.109"
 MOLES_CLOCK = now() + 10 * DAY
-NAMES = {**HONEST, "mole.example": MOLE, "stolen.example": MOLE, "gone.example": "192.0.2.77", "far.example": "192.0.2.78"}
+# what is wrong with a certificate, and what it is called
+BAD = {"untrusted.example": "certificate-untrusted", "renamed.example": "certificate-name", "expired.example": "certificate-expired",
+       "outlived.example": "certificate-expired", "early.example": "certificate-not-yet-valid"}
+NAMES = {**HONEST, "mole.example": MOLE, "stolen.example": MOLE, "gone.example": "192.0.2.77", "far.example": "192.0.2.78",
+         **{name: f"192.0.2.{number}" for number, name in enumerate(BAD, 51)}}
 HOSTS = "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in NAMES.items())
 FOLDER = "/var/lib/timeball"
 
@@ -35,6 +39,26 @@ def honest_servers(lab_network):
         place = lab_network.host(name.split(".")[0], int(address.split(".")[-1]))
         started.append(Chronyd(place, "allow all", "local stratum 3", *Chronyd.nts_server(authority.issue(name)), netns=place))
     yield authority
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module", name="bad_servers")
+def servers_with_bad_certificates(lab_network, authority):
+    """Servers that are right, each with something else that is wrong with its certificate."""
+    before, later = (now() - 60 * DAY, now() - DAY), (now() + DAY, now() + 60 * DAY)
+    certificates = {
+        "untrusted.example": Authority("Nobody's Authority").issue("untrusted.example"),
+        "renamed.example": authority.issue("aft.example", "192.0.2.31"),
+        "expired.example": authority.issue("expired.example", valid=before),
+        "outlived.example": authority.intermediate("Old Authority", valid=before).issue("outlived.example"),
+        "early.example": authority.issue("early.example", valid=later),
+    }
+    started = []
+    for name, certificate in certificates.items():
+        place = lab_network.host(name.split(".")[0], int(NAMES[name].split(".")[-1]))
+        started.append(Chronyd(place, "allow all", "local stratum 3", *Chronyd.nts_server(certificate), netns=place))
+    yield
     for server in started:
         server.stop()
 
@@ -95,11 +119,15 @@ class Victim:
         assert self.machine.run(f"ls {FOLDER}/known-time", check=False).status != 0
 
 
+def start_victim(boot, lab_network, authority, number, clock):
+    files = {"/etc/hosts": HOSTS, "/etc/timeball/trusted.pem": authority.trusted.read_text()}
+    return Victim(boot(files=files, clock=clock, **lab_network.port(number)), clock)
+
+
 @pytest.mark.parametrize("year", CLOCKS)
 def test_three_sources(boot, lab_network, authority, year, record_property):
     """It comes right by one step, and remembers the time; a time that is remembered wrongly does not shut it out."""
-    victim = Victim(boot(files={"/etc/hosts": HOSTS, "/etc/timeball/trusted.pem": authority.trusted.read_text()},
-                         clock=CLOCKS[year], **lab_network.port(int(year) % 100)), CLOCKS[year])
+    victim = start_victim(boot, lab_network, authority, 1, CLOCKS[year])
     victim.begin(*HONEST)
     soon(victim.is_right, 60, 0.5, what="the right time")
     record_property("seconds to the right time", f"{time.monotonic() - victim.set_at:.1f}")
@@ -122,8 +150,7 @@ def test_attackers(boot, lab_network, authority, year):
     """One source alone, honest or not, an expired certificate, an attacker whose companions are silent: the clock is not
     touched, and the reason is told. An attacker among honest ones is found out."""
     start_mole(boot, lab_network, authority)
-    victim = Victim(boot(files={"/etc/hosts": HOSTS, "/etc/timeball/trusted.pem": authority.trusted.read_text()},
-                         clock=CLOCKS[year], **lab_network.port(2)), CLOCKS[year])
+    victim = start_victim(boot, lab_network, authority, 2, CLOCKS[year])
 
     for names in (["aft.example"], ["mole.example"], ["mole.example", "gone.example", "far.example"]):
         victim.begin(*names)
@@ -145,3 +172,24 @@ def test_attackers(boot, lab_network, authority, year):
     soon(victim.is_right, 60, 0.5, what="the right time")
     soon(lambda: "x" in victim.machine.said("timectl -N -c sources").split("mole.example")[0][-6:], what="the mole found out")
     assert victim.said().count("System clock was stepped by") == 1
+
+
+@pytest.mark.parametrize("clock", [*CLOCKS.values(), now().strftime("%F %T UTC")], ids=[*CLOCKS, "right"])
+def test_certificates(boot, lab_network, authority, bad_servers, clock):
+    """Whatever the clock shows: what is wrong with a certificate is told, and its source neither sets the clock nor
+    keeps others from it."""
+    del bad_servers
+    victim = start_victim(boot, lab_network, authority, 3, clock)
+    victim.begin(*BAD)
+    # the time of the early one is right, but its own certificate says that it cannot be
+    soon(lambda: "outside the dates of its own certificates" in victim.explain("early.example"), 60, 0.5, what="contradictory")
+    for name in list(BAD)[:-1]:
+        soon(lambda: BAD[name] in victim.explain(name), 60, 0.5, what=BAD[name])
+    victim.assert_untouched()
+
+    victim.begin(*BAD, "bow.example", "keel.example")
+    soon(victim.is_right, 60, 0.5, what="the right time")
+    for name, failure in BAD.items():
+        soon(lambda: failure in victim.explain(name), 60, 0.5, what=failure)
+    said = victim.said()
+    assert "Could not establish keys (NTS) of source" in said and "Selected source 192.0.2.3" in said, said
