@@ -386,8 +386,9 @@ int key_server_configure(KeyServer *server, const Config *config)
 
 bool key_server_rekey(KeyServer *server, Text *detail)
 {
-    nts_certificates_reload(server->certificates);
-    return cookie_keys_reload(server->keys, detail);
+    bool good = nts_certificates_reload(server->certificates, detail);
+
+    return cookie_keys_reload(server->keys, good ? detail : NULL) && good;
 }
 
 /* --- the whole --- */

@@ -8,6 +8,7 @@
 #include "nts-certificates.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -110,21 +111,27 @@ static const char *culprit(const NtsCertificates *certificates, const Certificat
     return certificates->chains[report->pair];
 }
 
-static void tell_problem(const NtsCertificates *certificates, const CertificateReport *report)
+static void describe_problem(const NtsCertificates *certificates, const CertificateReport *report, Text *ret)
 {
-    const char *path = culprit(certificates, report);
-    const char *what = certificate_problem_text(report->problem);
-    const char *rest = certificates->used ? "those that were read before stay in use"
-                                          : "no keys are handed out (NTS) until that is mended";
-
+    text_append_format(ret, "%s: %s", culprit(certificates, report),
+                       certificate_problem_text(report->problem));
     if (report->error < 0)
-        journal_print(certificates->journal, LOG_LEVEL_ERROR, "%s: %s: %s; %s", path, what,
-                      strerror(-report->error), rest);
+        text_append_format(ret, ": %s", strerror(-report->error));
     else if (report->problem == CERTIFICATE_MISMATCH)
-        journal_print(certificates->journal, LOG_LEVEL_ERROR, "%s: %s in %s; %s", path, what,
-                      certificates->chains[report->pair], rest);
-    else
-        journal_print(certificates->journal, LOG_LEVEL_ERROR, "%s: %s; %s", path, what, rest);
+        text_append_format(ret, " in %s", certificates->chains[report->pair]);
+}
+
+static void tell_problem(const NtsCertificates *certificates, const CertificateReport *report, Text *detail)
+{
+    char buffer[2 * PATH_MAX];
+    Text problem = TEXT(buffer);
+
+    describe_problem(certificates, report, &problem);
+    if (detail)
+        text_append(detail, problem.data);
+    journal_print(certificates->journal, LOG_LEVEL_ERROR, "%s; %s", problem.data,
+                  certificates->used ? "those that were read before stay in use"
+                                     : "no keys are handed out (NTS) until that is mended");
 }
 
 static void tell_success(const NtsCertificates *certificates, const CertificateReport *report)
@@ -161,7 +168,7 @@ static void use(NtsCertificates *certificates, ServerCertificates *new)
         server_certificates_free(old);
 }
 
-static void load(NtsCertificates *certificates)
+static bool load(NtsCertificates *certificates, Text *detail)
 {
     CertificateReport report;
 
@@ -169,11 +176,11 @@ static void load(NtsCertificates *certificates)
     if (r < 0) {
         journal_print(certificates->journal, LOG_LEVEL_ERROR,
                       "Could not read the certificates of the NTS server: %s", strerror(-r));
-        return;
+        return false;
     }
     if (report.problem != CERTIFICATE_OK) {
-        tell_problem(certificates, &report);
-        return;
+        tell_problem(certificates, &report, detail);
+        return false;
     }
     bool first = !certificates->used;
     use(certificates, certificates->wanted);
@@ -181,19 +188,20 @@ static void load(NtsCertificates *certificates)
     tell_success(certificates, &report);
     if (first)
         certificates->on_loaded(certificates->userdata);
+    return true;
 }
 
 static void on_changed(void *userdata)
 {
-    load(userdata);
+    (void) load(userdata, NULL);
 }
 
-void nts_certificates_reload(NtsCertificates *certificates)
+bool nts_certificates_reload(NtsCertificates *certificates, Text *detail)
 {
     if (!certificates->wanted)
-        return;
+        return true;
     file_watch_look(certificates->watch);
-    load(certificates);
+    return load(certificates, detail);
 }
 
 /* --- which ones --- */
@@ -249,6 +257,6 @@ int nts_certificates_set_files(NtsCertificates *certificates, char *const *chain
         (r = watch_files(certificates, chains, keys)) < 0 ||
         (r = make_pairs(chains, keys, &certificates->wanted)) < 0)
         return r;
-    load(certificates);
+    (void) load(certificates, NULL); /* what is wrong can be mended */
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/journal.h"
+#include "base/text.h"
 #include "core/api/server-report.h"
 #include "nts/server-certificates.h"
 
@@ -25,8 +26,9 @@ DEFINE_CLEANUP(NtsCertificates, nts_certificates_free);
 int nts_certificates_set_files(NtsCertificates *certificates, char *const *chains,
                                char *const *keys) must_check_;
 
-/* Reads the files again. On failure, which the log knows about, what was read before stays in use. */
-void nts_certificates_reload(NtsCertificates *certificates);
+/* Reads the files again. False: they cannot be used, what was read before stays in use; detail, unless NULL,
+ * says why. */
+bool nts_certificates_reload(NtsCertificates *certificates, Text *detail);
 
 /* There are files to be read, right or wrong. */
 bool nts_certificates_are_wanted(const NtsCertificates *certificates);

@@ -410,6 +410,8 @@ def test_wrong_pair(serve, pier, bus):
     shutil.copy(other.key, one.key)
     soon(lambda: f"{one.key}: the private key does not belong to the certificate in {one.chain}" in daemon.said())
     assert "those that were read before stay in use" in daemon.said()
+    done = run("timectl", "rekey", check=False)
+    assert done.returncode == 1 and "the private key does not belong to the certificate" in done.stdout + done.stderr
     assert len(keys.cookies(keys.establish(CLIENT)[0])) == 8
     assert bus.get("Server", "NTSState") == "listening"
 
