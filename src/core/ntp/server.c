@@ -61,6 +61,8 @@ void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_
         .mono_root = {.root_delay = packet.root_delay,
                       .root_dispersion = packet.root_dispersion,
                       .epoch = (uint32_t) snapshot->epoch},
+        .now = now,
+        .told = server_time(snapshot, now),
         .snapshot = *snapshot,
     };
     memcpy(ret->header, header, sizeof(ret->header));
@@ -126,7 +128,9 @@ static void stamp(const ServerBatch *batch, const ServerRequest *request, const 
                   uint64_t random, uint64_t *ret_receive, uint64_t *ret_transmit)
 {
     uint64_t receive = server_time(&batch->snapshot, request->received);
-    uint64_t transmit = server_time(&batch->snapshot, request->transmit);
+    uint64_t transmit = request->transmit.ns == batch->now.ns
+                            ? batch->told
+                            : server_time(&batch->snapshot, request->transmit);
 
     receive = ((receive & ~batch->fuzz_mask) | (random >> 32 & batch->fuzz_mask)) | 1;
     transmit = ((transmit & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);

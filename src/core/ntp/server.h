@@ -43,10 +43,12 @@ typedef struct ServerBatch {
     uint64_t fuzz_mask; /* bits of a timestamp below the precision */
     int8_t min_poll;    /* log2 s, told to clients; INT8_MIN: none */
     MonoRoot mono_root; /* without the receive timestamp */
+    RawTime now;        /* when the answers are made */
+    uint64_t told;      /* the same (NtpTime), as it is told */
     ServerSnapshot snapshot;
 } ServerBatch;
 
-/* now: for which the root dispersion is told. min_poll: as above. */
+/* now: when the answers are made. min_poll: as above. */
 void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_poll, ServerBatch *ret);
 
 typedef struct ServerRequest {
