@@ -203,10 +203,14 @@ static bool read_source(const Source *from, socklen_t length, IpEndpoint *ret)
 }
 
 /* Keeps the answer at `place`, and by which way it is to leave, for who signs it. */
-static void hand_to_signer(RequestBatch *batch, int fd, size_t i, size_t place, size_t control)
+static void hand_to_signer(RequestBatch *batch, const ServerBatch *told, int fd, size_t i, size_t place,
+                           size_t control)
 {
     const struct msghdr *message = &batch->requests[i].msg_hdr;
-    AnswerWay way = {.fd = fd, .to_length = message->msg_namelen, .control_length = control};
+    AnswerWay way = {.fd = fd,
+                     .valid_from = told->snapshot.valid_from,
+                     .to_length = message->msg_namelen,
+                     .control_length = control};
     MsSntpAnswer answer;
 
     if (!batch->handlers->to_sign)
@@ -253,7 +257,7 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
         server_shard_on_request(batch->shard, told, &request, now.mono, batch->answer_bytes[place],
                                 &batch->answer_io[place].iov_len);
     if (verdict == SERVER_MS_SNTP)
-        hand_to_signer(batch, fd, i, place, control);
+        hand_to_signer(batch, told, fd, i, place, control);
     if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED && verdict != SERVER_NTS_NAK)
         return false;
     control = choose_stamper(batch, place, message->msg_control, control);
@@ -361,7 +365,11 @@ void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t
         .msg_control = way->control_length > 0 ? (void *) (uintptr_t) way->control : NULL,
         .msg_controllen = way->control_length,
     };
+    ServerSnapshot snapshot;
 
+    batch->handlers->snapshot(batch->userdata, batch->handlers->now(), &snapshot);
+    if (snapshot.valid_from != way->valid_from)
+        return;
     if (sendmsg(way->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         server_shard_on_send_failed(batch->shard);
 }

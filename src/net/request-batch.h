@@ -22,7 +22,8 @@ typedef struct RequestBatch RequestBatch;
 
 /* By which an answer leaves that could not leave with its batch. */
 typedef struct AnswerWay {
-    int fd; /* borrowed: the way is good for as long as that is open */
+    int fd;             /* borrowed: the way is good for as long as that is open */
+    int64_t valid_from; /* of the snapshot that the answer is made of: after a step it is of no use */
     struct sockaddr_storage to;
     socklen_t to_length;
     size_t control_length; /* 0: by any address */
@@ -47,7 +48,7 @@ DEFINE_CLEANUP(RequestBatch, request_batch_free);
 /* Serves what waits on a socket, one batch at most. Returns whether there may be more. */
 bool request_batch_serve(RequestBatch *batch, RequestSocket *socket);
 
-/* Sends an answer that could not leave with its batch. */
+/* Sends an answer that could not leave with its batch; not when the clock was stepped meanwhile. */
 void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length);
 
 /* The socket says that there is something else: timestamps of answers that have left, or that an earlier

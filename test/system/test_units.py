@@ -46,6 +46,12 @@ def test_user_and_folders(tmp_path):
     assert keys.read_text() == "1 AES256 HEX:00\n"
 
 
+def test_names_without_dnssec():
+    """Signatures of names cannot be checked while the clock is wrong, and the clock cannot be set without names."""
+    text = (UNITS / "timeball.service").read_text()
+    assert "Environment=SYSTEMD_NSS_RESOLVE_VALIDATE=0" in text.splitlines()
+
+
 def test_timedated_list():
     """timedated takes each line that is no comment for the name of a unit."""
     text = (ROOT / "usr/lib/systemd/ntp-units.d/40-timeball.list").read_text()

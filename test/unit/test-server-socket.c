@@ -23,6 +23,10 @@ static PortSharing *sharing;
 static AccessTable *access_table;
 static ServerSockets *sockets;
 static unsigned snapshots, failures;
+static int64_t valid_from;
+static MsSntpAnswer to_be_signed;
+static AnswerWay way_back;
+static unsigned unsigned_answers;
 static int last_error;
 
 static Now now(void)
@@ -39,10 +43,18 @@ static void snapshot(void *userdata, Now at, ServerSnapshot *ret)
     (void) userdata;
     snapshots++;
     *ret = (ServerSnapshot) {.base = at.raw.ns,
-                             .valid_from = INT64_MIN,
+                             .valid_from = valid_from,
                              .stratum = 2,
                              .precision = -24,
                              .reference_id = 0x01020304};
+}
+
+static void to_sign(void *userdata, const MsSntpAnswer *answer, const AnswerWay *way)
+{
+    (void) userdata;
+    to_be_signed = *answer;
+    way_back = *way;
+    unsigned_answers++;
 }
 
 static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
@@ -65,12 +77,14 @@ static ServerSockets *new_sockets(PortSharing *with)
 
 static int setup(void **state)
 {
-    ServerHandsSetup of_hands = {.handlers = {.now = now, .snapshot = snapshot}, .secret = "not a secret"};
+    ServerHandsSetup of_hands = {.handlers = {.now = now, .snapshot = snapshot, .to_sign = to_sign},
+                                 .secret = "not a secret"};
     const AccessRule everybody = {.allow = true};
     const RateLimitConfig no_limit = {0};
 
     (void) state;
-    snapshots = failures = 0;
+    snapshots = failures = unsigned_answers = 0;
+    valid_from = INT64_MIN;
     assert_true(sd_event_new(&event) >= 0);
     of_hands.event = event;
     assert_int_equal(server_hands_new(&of_hands, &hands), 0);
@@ -430,6 +444,43 @@ static void test_passed(void **state)
     close(fd);
 }
 
+/* An answer that Samba signs leaves later, by the way that it would have taken; unless the clock was stepped
+ * while it waited. */
+static void test_signed_later(void **state)
+{
+    static const uint8_t request[68] = {0x1b, [47] = 5, [48] = 77};
+    ServerConfig config = {.port = free_port()};
+    const ServerListen listen = {.config = &config, .v4 = true};
+    uint8_t signed_answer[MS_SNTP_SIZE], got[100];
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    int fd = client_of("127.1.2.3", config.port);
+    assert_int_equal(send(fd, request, sizeof request, 0), sizeof request);
+    Now start = now();
+    while (unsigned_answers == 0) {
+        assert_true(now().mono.ns - start.mono.ns < PATIENCE_US * NSEC_PER_USEC);
+        assert_true(sd_event_run(event, 10000) >= 0);
+    }
+    assert_int_equal(to_be_signed.key[0], 77);
+    assert_int_equal(to_be_signed.bytes[31], 5);
+    assert_true(recv(fd, got, sizeof got, MSG_DONTWAIT) < 0);
+
+    memset(signed_answer, 0xd1, sizeof signed_answer);
+    server_hands_send(hands, &way_back, signed_answer, sizeof signed_answer);
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&readable, 1, PATIENCE_US / 1000), 1);
+    assert_int_equal(recv(fd, got, sizeof got, 0), sizeof signed_answer);
+    assert_memory_equal(got, signed_answer, sizeof signed_answer);
+    valid_from = now().raw.ns;
+    server_hands_send(hands, &way_back, signed_answer, sizeof signed_answer);
+    NtpPacket answer;
+    ask(fd, 9); /* what comes first is the answer to that */
+    assert_true(receive(fd, &answer));
+    assert_true(answer.origin.value == 9);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_some_kernel_stamps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signed_later, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
