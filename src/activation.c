@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "cookie-keys.h"
+#include "kept-keys-store.h"
 #include "net/socket.h"
 
 static int read_option(int fd, int level, int option)
@@ -94,6 +95,8 @@ static void take_one(Journal *journal, int fd, const char *name, Activation *act
         fault = take_socket(fd, find_fault_of_nts, &activation->nts);
     else if (text_equal(name, COOKIE_KEYS_STORED))
         fault = take_kept(fd, &activation->cookie_keys);
+    else if (text_equal(name, KEPT_KEYS_STORED))
+        fault = take_kept(fd, &activation->client_keys);
     if (!fault)
         return;
     journal_print(journal, LOG_LEVEL_ERROR, "A socket that systemd passed (%s) is not used: %s", name, fault);
@@ -105,7 +108,7 @@ void activation_take(Journal *journal, Activation *ret)
     char **names = NULL;
     int count = sd_listen_fds_with_names(true, &names);
 
-    *ret = (Activation) {.cookie_keys = -1};
+    *ret = (Activation) {.cookie_keys = -1, .client_keys = -1};
     if (count < 0)
         journal_print(journal, LOG_LEVEL_ERROR, "Could not take the sockets that systemd passed: %s",
                       strerror(-count));

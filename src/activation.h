@@ -19,6 +19,7 @@ typedef struct PassedSockets {
 typedef struct Activation {
     PassedSockets ntp, nts;
     int cookie_keys; /* kept; -1: none; the caller's to close */
+    int client_keys; /* the same */
 } Activation;
 
 /* Takes what was passed. A socket that is not what its name says, or of no known name, is closed, and the log

@@ -386,6 +386,11 @@ static int new_server(Daemon *daemon)
     };
 
     activation_take(daemon->journal, &daemon->activation);
+    if (daemon->activation.client_keys >= 0) {
+        key_establisher_take_over(daemon->establisher, daemon->activation.client_keys);
+        close(daemon->activation.client_keys);
+        daemon->activation.client_keys = -1;
+    }
     int r = new_key_server(daemon);
     if (r < 0)
         return r;
@@ -539,6 +544,7 @@ static void stop(Daemon *daemon)
     notify_stopping();
     engine_stop(daemon->engine, kernel_clock_now());
     (void) actions_run(&daemon->world, daemon->engine, &status);
+    key_establisher_hand_over(daemon->establisher);
     while (engine_next_event(daemon->engine, &event))
         publish(daemon, &event);
     if (daemon->world.updates_file)

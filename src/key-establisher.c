@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "kept-keys-files.h"
+#include "kept-keys-store.h"
 #include "net/stream.h"
+#include "notify.h"
 #include "nts/ke-client.h"
 
 /* For the whole of it, s. */
@@ -32,6 +34,7 @@ struct KeyEstablisher {
     const KeyHandlers *handlers;
     void *userdata;
     Trust *trust;
+    KeptKeysStore *store;
     Session *first;
 };
 
@@ -100,8 +103,8 @@ int key_establisher_new(sd_event *event, Journal *journal, const Config *config,
                                      .keeps = keeps,
                                      .handlers = handlers,
                                      .userdata = userdata};
-    int r = key_establisher_configure(establisher, config);
-    if (r < 0)
+    int r = kept_keys_store_new(&establisher->store);
+    if (r < 0 || (r = key_establisher_configure(establisher, config)) < 0)
         return r;
     *ret = TAKE_PTR(establisher);
     return 0;
@@ -114,6 +117,7 @@ KeyEstablisher *key_establisher_free(KeyEstablisher *establisher)
     while (establisher->first)
         session_free(establisher->first);
     trust_free(establisher->trust);
+    kept_keys_store_free(establisher->store);
     sd_event_unref(establisher->event);
     free(establisher);
     return NULL;
@@ -260,13 +264,21 @@ static void give_up(KeyEstablisher *establisher, SourceId source)
 
 /* --- between runs --- */
 
-static bool take_kept(KeyEstablisher *establisher, const Action *action)
+/* From memory or from a file; where both have them neither has them afterwards. */
+static bool find_kept(KeyEstablisher *establisher, const IpAddress *server, NtsKept *ret)
 {
     const char *directory = establisher->config->nts.dump_dir;
+    bool filed = directory && kept_keys_take(establisher->journal, directory, server, ret);
+
+    return kept_keys_store_take(establisher->store, server, ret) || filed;
+}
+
+static bool take_kept(KeyEstablisher *establisher, const Action *action)
+{
     NtsKept kept;
 
-    if (!establisher->keeps || !directory || action->establish.anew ||
-        !kept_keys_take(establisher->journal, directory, &action->establish.server.address, &kept))
+    if (!establisher->keeps || action->establish.anew ||
+        !find_kept(establisher, &action->establish.server.address, &kept))
         return false;
     bool taken = establisher->handlers->on_kept(establisher->userdata, action->establish.source, &kept);
     explicit_bzero(&kept, sizeof kept);
@@ -290,6 +302,31 @@ void key_establisher_keep(KeyEstablisher *establisher, const Action *action)
 {
     const char *directory = establisher->config->nts.dump_dir;
 
-    if (establisher->keeps && directory)
+    if (!establisher->keeps)
+        return;
+    if (directory)
         kept_keys_leave(establisher->journal, directory, &action->keep.server, &action->keep.kept);
+    if (kept_keys_store_leave(establisher->store, &action->keep.server, &action->keep.kept) < 0)
+        journal_print(establisher->journal, LOG_LEVEL_WARNING, "No memory to keep keys over a restart");
+}
+
+void key_establisher_take_over(KeyEstablisher *establisher, int fd)
+{
+    if (!kept_keys_store_read(establisher->store, fd))
+        journal_print(establisher->journal, LOG_LEVEL_WARNING,
+                      "Keys that systemd has kept are not all used: they are not what was given to it");
+    notify_forget(KEPT_KEYS_STORED);
+}
+
+void key_establisher_hand_over(const KeyEstablisher *establisher)
+{
+    size_t length;
+    char *text;
+
+    if (kept_keys_store_format(establisher->store, &text, &length) < 0 || !text)
+        return;
+    notify_store(KEPT_KEYS_STORED, text, length);
+    notify_wait();
+    explicit_bzero(text, length);
+    free(text);
 }

@@ -30,5 +30,10 @@ int key_establisher_configure(KeyEstablisher *establisher, const Config *config)
 
 /* ACTION_ESTABLISH_KEYS: whatever was under way for the source is given up. */
 void key_establisher_establish(KeyEstablisher *establisher, const Action *action);
+/* What the service manager has kept (KEPT_KEYS_STORED); it forgets it. The descriptor stays the caller's. */
+void key_establisher_take_over(KeyEstablisher *establisher, int fd);
+/* Gives it what is kept now. */
+void key_establisher_hand_over(const KeyEstablisher *establisher);
+
 /* ACTION_KEEP_KEYS. */
 void key_establisher_keep(KeyEstablisher *establisher, const Action *action);

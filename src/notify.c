@@ -14,6 +14,9 @@
 
 #include "base/text.h"
 
+/* The service manager answers within milliseconds. */
+#define BARRIER_USEC UINT64_C(2000000)
+
 #define SYNCHRONIZED_FILE "/run/systemd/timesync/synchronized"
 
 void notify_ready(void)
@@ -48,6 +51,16 @@ static int sealed_memory(const char *name, const void *data, size_t length)
     return -1;
 }
 
+void notify_forget(const char *name)
+{
+    (void) sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+void notify_wait(void)
+{
+    (void) sd_notify_barrier(0, BARRIER_USEC);
+}
+
 void notify_store(const char *name, const void *data, size_t length)
 {
     char buffer[100];
@@ -58,7 +71,7 @@ void notify_store(const char *name, const void *data, size_t length)
     int fd = sealed_memory(name, data, length);
     if (fd < 0)
         return;
-    (void) sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    notify_forget(name);
     text_append_format(&state, "FDSTORE=1\nFDNAME=%s", name);
     (void) sd_pid_notify_with_fds(0, 0, state.data, &fd, 1);
     close(fd);

@@ -17,6 +17,11 @@ void notify_stopping(void);
  * descriptor of that name is passed to us then. */
 void notify_store(const char *name, const void *data, size_t length);
 
+/* What it keeps by that name is of no use any more. */
+void notify_forget(const char *name);
+/* Waits, not for long, until it has what it was given: who has gone is not listened to. */
+void notify_wait(void);
+
 /* The line that `systemctl status` shows. */
 void notify_status(const ClockReport *clock);
 

@@ -158,7 +158,8 @@ static bool on_authentication(void *userdata, SourceId id, AuthenticationReport 
     const SourceReport *source = find_id(userdata, id);
 
     if (source)
-        *ret = (AuthenticationReport) {.key = 5,
+        *ret = (AuthenticationReport) {.mode = AUTHENTICATION_SYMMETRIC,
+                                       .key = 5,
                                        .has_key = true,
                                        .info = {.type = KEY_TYPE_AES128, .bits = 128, .mac_length = 16}};
     return source;

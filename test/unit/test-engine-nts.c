@@ -882,6 +882,35 @@ static void test_offline(void **state)
     engine_free(world.engine);
 }
 
+/* A reload: whoever mended something wants to see it work. */
+static void test_reload(void **state)
+{
+    cleanup_(config_freep) Config *config = NULL;
+    World world;
+
+    (void) state;
+    start(&world, &(Start) {0});
+    give_always(&world, failure(NTS_CERT_UNTRUSTED));
+    resolve(&world, FIRST, "192.0.2.1");
+    run(&world, 5000);
+    uint32_t before = world.establishments;
+    assert_int_equal(config_new(&config), 0);
+    SourceConfig source = source_config_default(SOURCE_SERVER, NAME);
+    source.nts = source.iburst = true;
+    source.maxpoll = source.minpoll;
+    assert_int_equal(config_add_source(config, &source), 0);
+    assert_int_equal(nts_config_add_trust(&config->nts, 0, "/ca"), 0);
+    give_always(&world, success(1));
+    assert_int_equal(engine_reconfigure(world.engine, config, now_of(&world)), 0);
+    run(&world, 20);
+    assert_int_equal(world.establishments, before + 1);
+    assert_true(clock_of(&world).synchronized);
+    assert_int_equal(engine_reconfigure(world.engine, config, now_of(&world)), 0);
+    run(&world, 20);
+    assert_int_equal(world.establishments, before + 1);
+    engine_free(world.engine);
+}
+
 static void without_time_check(Config *config)
 {
     config->nts.no_time_check = 1;
@@ -968,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_wrong_member),
         cmocka_unit_test(test_address_of_another),
         cmocka_unit_test(test_offline),
+        cmocka_unit_test(test_reload),
         cmocka_unit_test(test_no_time_check),
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_unasked),

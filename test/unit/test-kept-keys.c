@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kept-keys-files.h"
+#include "kept-keys-store.h"
 #include "nts/kept-keys.h"
 #include "unit.h"
 
@@ -205,12 +207,81 @@ static void test_no_directory(void **state)
     assert_false(kept_keys_take(journal, "/nonexistent", &server, &kept));
 }
 
+static int memory_of(const char *text, size_t length)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, length), length);
+    return fd;
+}
+
+/* Over a restart in memory: all sources in one, each taken once. */
+static void test_store(void **state)
+{
+    static const IpAddress other = {.family = IP_V6, .bytes = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+    cleanup_(kept_keys_store_freep) KeptKeysStore *store = NULL, *next = NULL;
+    NtsKept kept = largest(), back;
+    char *text;
+    size_t length;
+
+    (void) state;
+    assert_int_equal(kept_keys_store_new(&store), 0);
+    assert_int_equal(kept_keys_store_format(store, &text, &length), 0);
+    assert_null(text);
+    kept.serial = 1;
+    assert_int_equal(kept_keys_store_leave(store, &server, &kept), 0);
+    kept.serial = 2;
+    assert_int_equal(kept_keys_store_leave(store, &other, &kept), 0);
+    kept.serial = 3;
+    assert_int_equal(kept_keys_store_leave(store, &server, &kept), 0); /* the later one counts */
+    assert_int_equal(kept_keys_store_format(store, &text, &length), 0);
+
+    for (size_t cut = 0; cut < 2; cut++) {
+        int fd = memory_of(text, length - cut);
+        assert_int_equal(kept_keys_store_new(&next), 0);
+        assert_int_equal(kept_keys_store_read(next, fd), cut == 0);
+        close(fd);
+        assert_true(kept_keys_store_take(next, &server, &back));
+        assert_int_equal(back.serial, 3);
+        assert_memory_equal(back.cookies, kept.cookies, sizeof kept.cookies);
+        assert_false(kept_keys_store_take(next, &server, &back));
+        assert_int_equal(kept_keys_store_take(next, &other, &back), cut == 0);
+        next = kept_keys_store_free(next);
+    }
+    free(text);
+}
+
+static void test_strange_stores(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "\n",
+                                        "192.0.2.1\n",
+                                        "192.0.2.1\n\n",
+                                        "nowhere\n" HEAD COOKIE "\n",
+                                        HEAD COOKIE "\n",
+                                        "192.0.2.1\n" HEAD COOKIE};
+    NtsKept kept;
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(texts); i++) {
+        cleanup_(kept_keys_store_freep) KeptKeysStore *store = NULL;
+        int fd = memory_of(texts[i], strlen(texts[i]));
+        assert_int_equal(kept_keys_store_new(&store), 0);
+        if (kept_keys_store_read(store, fd))
+            fail_msg("accepted: %s", texts[i]);
+        close(fd);
+        assert_false(kept_keys_store_take(store, &server, &kept));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),         cmocka_unit_test(test_what_is_no_such_text),
         cmocka_unit_test(test_excess),        cmocka_unit_test(test_files),
         cmocka_unit_test(test_strange_files), cmocka_unit_test(test_no_directory),
+        cmocka_unit_test(test_store),         cmocka_unit_test(test_strange_stores),
     };
 
     return cmocka_run_group_tests_name("kept-keys", tests, set_up, tear_down);

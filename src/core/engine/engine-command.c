@@ -280,6 +280,7 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
         if (!is_there(engine, &copy->sources[i]) &&
             engine_insert(engine, &copy->sources[i], SOURCE_OF_CONFIGURATION, NULL) == COMMAND_FAILED)
             return -ENOMEM;
+    engine_retry_keys(engine);
     engine_select(engine);
     return 0;
 }

@@ -267,6 +267,8 @@ static inline const IpAddress *source_host(const Source *source)
 {
     return source->nts ? &source->nts->host : &source->remote.address;
 }
+/* What stood in the way of keys may be gone: those that have none need not wait. */
+void engine_retry_keys(Engine *engine);
 void engine_keep_keys(Engine *engine); /* for the next start */
 
 /* engine-dates.c */

@@ -197,6 +197,17 @@ bool source_nts_start(Engine *engine, Source *source)
     return false;
 }
 
+void engine_retry_keys(Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (!source->nts || !source_nts_is_stuck(source) || !mono_is_set(source->nts->deadline))
+            continue;
+        source->nts->deadline = MONO_UNSET;
+        (void) source_nts_start(engine, source);
+    }
+}
+
 void source_nts_stop(Source *source)
 {
     source->nts->deadline = MONO_UNSET;
