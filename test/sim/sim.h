@@ -138,6 +138,7 @@ typedef struct SimCounters {
     uint64_t updates; /* of the kernel's frequency */
     uint64_t drift_saved;
     double drift_ppm;  /* last saved */
+    uint64_t kept;     /* ACTION_KEEP_KEYS */
     uint64_t stamps;   /* ACTION_SAVE_STAMP; sim_setup() has the last one */
     bool synchronized; /* last ACTION_SET_STATUS */
     double max_error;  /* of it */

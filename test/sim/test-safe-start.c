@@ -154,7 +154,34 @@ static void test_one_source(void **state)
         assert_int_equal(clock_of(sim).reason, CLOCK_UNCONFIRMED);
         assert_int_equal(sim_counters(sim)->stamps, 0);
         assert_true(count(sim, EVENT_SELECTION_FAILED) > 0);
+        sim_stop(sim);
+        assert_int_equal(sim_counters(sim)->kept, 0); /* the next start must not take them for proven */
     }
+}
+
+/* -q and -Q: the same rules, and nothing is written down. */
+static void test_once(void **state)
+{
+    static const EngineMode modes[] = {ENGINE_SET_ONCE, ENGINE_SHOW_ONCE};
+
+    (void) state;
+    for (size_t m = 0; m < ELEMENTS(modes); m++)
+        for (size_t sources = 1; sources <= 2; sources++) {
+            Seen seen;
+            cleanup_(sim_freep) Sim *sim = build(m + 1, Y2015, &seen);
+
+            for (size_t i = 0; i < sources; i++)
+                add(sim, &honest);
+            sim_setup(sim)->mode = modes[m];
+            sim_start(sim);
+            sim_run(sim, 1000);
+            assert_true(sim_counters(sim)->exited);
+            assert_int_equal(sim_counters(sim)->exit_status, sources == 1);
+            assert_int_equal(sim_counters(sim)->steps, sources == 2 && modes[m] == ENGINE_SET_ONCE);
+            assert_int_equal(seen.wrong_steps, 0);
+            sim_stop(sim);
+            assert_int_equal(sim_counters(sim)->stamps, 0);
+        }
 }
 
 /* Other programs have set the clock meanwhile: then it fits. */
@@ -340,6 +367,8 @@ static void test_keys_of_the_expired_are_dropped(void **state)
         assert_right(sim, &seen, "one has expired", clocks[c]);
         assert_int_equal(seen.failed.failure, NTS_CERT_EXPIRED);
         assert_int_equal(seen.failed.source.value, 3);
+        /* ... which is no reason to call our clock wrong */
+        assert_int_equal(count(sim, EVENT_TIME_CONFIRMED), clocks[c] != EPOCH_S);
         assert_true(seen.failed.validity.to == forgotten.validity.to);
         assert_true(engine_authentication_report(sim_engine(sim), (SourceId) {3}, &report));
         assert_false(report.has_key);
@@ -453,6 +482,7 @@ static void test_stamp_is_written(void **state)
     assert_in_range(sim_setup(sim)->stamp_s, EPOCH_S + 9 * 3600 - 100, EPOCH_S + 10 * 3600);
     sim_stop(sim);
     assert_in_range(sim_setup(sim)->stamp_s, EPOCH_S + 10 * 3600 - 1, EPOCH_S + 10 * 3600);
+    assert_int_equal(sim_counters(sim)->kept, 3);
 }
 
 /* Strangers may set the clock, where they are allowed to; what they say is not written down. */
@@ -566,6 +596,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_right),
         cmocka_unit_test(test_one_source),
+        cmocka_unit_test(test_once),
         cmocka_unit_test(test_clock_is_set_by_others),
         cmocka_unit_test(test_no_time_check),
         cmocka_unit_test(test_one_attacker_of_three),

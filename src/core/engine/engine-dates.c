@@ -74,7 +74,7 @@ static bool is_in_doubt(const Engine *engine, const Source *source)
     return source->nts && source->nts->unproven && is_outside_now(engine, &source->nts->validity);
 }
 
-bool engine_is_in_doubt(const Engine *engine)
+static bool any_in_doubt(const Engine *engine)
 {
     for (size_t i = 0; i < engine->source_count; i++)
         if (is_in_doubt(engine, engine->sources[i]))
@@ -86,7 +86,7 @@ bool engine_hears_all(const Engine *engine)
 {
     bool wrong = !engine->knows_time && engine_now_s(engine) < engine->setup.lower_bound_s;
 
-    return wrong || engine_is_in_doubt(engine);
+    return wrong || any_in_doubt(engine);
 }
 
 NtsDates engine_dates(const Engine *engine)

@@ -274,15 +274,13 @@ void engine_keep_keys(Engine *engine); /* for the next start */
 /* engine-dates.c */
 int64_t engine_now_s(const Engine *engine);  /* seconds since 1970, by the corrected clock */
 NtsDates engine_dates(const Engine *engine); /* what the dates of certificates mean at present */
-/* Our clock, or the certificates of some source, are wrong. */
-bool engine_is_in_doubt(const Engine *engine);
 /* The clock is wrong, or may be: no source that is still being brought up is left out. */
 bool engine_hears_all(const Engine *engine);
 /* Keys come from certificates with that validity. Anything but NTS_OK: they must not be used. */
 NtsFailure source_take_dates(Engine *engine, Source *source, const NtsValidity *validity);
 /* What the dates say about a candidate, whose samples are filled in. */
 void source_judge_dates(const Engine *engine, const Source *source, SelectCandidate *c);
-/* Our clock has just been found right; doubted: it was in doubt before. */
+/* Our clock has just been found right; doubted: it did not fit the certificates of those who say so. */
 /* About what time it is, for the era of timestamps; ns since 1970. */
 int64_t engine_era_pivot(const Engine *engine);
 void engine_learn_time(Engine *engine, bool doubted);

@@ -73,15 +73,15 @@ static bool may_still_start(const Source *source)
            source_stats_count(source->stats) < source_samples_needed(source);
 }
 
-/* Whether the others may wait for it. A source that is asked once a minute, or that does not answer, has its
- * samples when it has them: a clock that could be right is not kept wrong for it. */
-static bool is_waited_for(const Engine *engine, const Source *source)
+/* Whether the others may wait for it, all of them if need be. A source that is asked once a minute, or that
+ * does not answer, has its samples when it has them: a clock that could be right is not kept wrong for it. */
+static bool is_waited_for(const Engine *engine, const Source *source, bool all)
 {
     if (engine->reference.synchronized || !may_still_start(source))
         return false;
     if (source->nts && source_nts_is_starting(source))
         return !mono_is_set(source->nts->begun) ||
-               mono_diff(engine->now.mono, source->nts->begun) < START_PATIENCE || engine_hears_all(engine);
+               mono_diff(engine->now.mono, source->nts->begun) < START_PATIENCE || all;
     if (source->attempts == 0)
         return true;
     double since = mono_diff(engine->now.mono, source->last_request);
@@ -117,7 +117,7 @@ static void fill_roots(const Engine *engine, const Source *source, LocalTime at,
                          ENGINE_BOUND_SIGMAS * c->estimate.offset_sd + rate * age;
 }
 
-static void fill_candidate(const Engine *engine, Source *source, LocalTime at, SelectCandidate *c)
+static void fill_candidate(const Engine *engine, Source *source, LocalTime at, bool all, SelectCandidate *c)
 {
     *c = (SelectCandidate) {
         .id = source->id,
@@ -129,7 +129,7 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, S
         .samples_needed = source_samples_needed(source),
         .reachable = source->poll.reach != 0,
         /* ... which holds back the first selection only. */
-        .may_still_start = is_waited_for(engine, source),
+        .may_still_start = is_waited_for(engine, source, all),
         .unreachable_run = source->poll.missed_run,
         .max_unreach = source->config.max_unreach,
         .updated = source->updated,
@@ -272,8 +272,9 @@ static void run_selection(Engine *engine, LocalTime at, CookedTime cooked)
     const SelectionConfig config = present_config(engine);
 
     derive_options(engine);
+    bool all = engine_hears_all(engine);
     for (size_t i = 0; i < engine->source_count; i++)
-        fill_candidate(engine, engine->sources[i], at, &engine->candidates[i]);
+        fill_candidate(engine, engine->sources[i], at, all, &engine->candidates[i]);
     select_run(&config, engine->candidates, engine->source_count, at, cooked, engine->outcomes,
                &engine->selection);
     note_outcomes(engine);
@@ -290,9 +291,20 @@ bool engine_select_hosts(Engine *engine)
     return engine->selection.selected;
 }
 
+/* Those that are followed say another time than the one that our clock shows. */
+static bool follows_against_clock(const Engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        SourceState state = engine->outcomes[i].state;
+        if (engine->candidates[i].provisional && (state == STATE_SELECTED || state == STATE_COMBINED))
+            return true;
+    }
+    return false;
+}
+
 static void update_clock(Engine *engine, LocalTime at, CookedTime cooked)
 {
-    bool doubted = engine_is_in_doubt(engine);
+    bool doubted = follows_against_clock(engine);
 
     engine_update_clock(engine, at, cooked);
     if (engine->reference.synchronized && !engine->ended)
