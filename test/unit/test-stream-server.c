@@ -250,6 +250,16 @@ static void test_silence(void)
     close(half);
 }
 
+/* Who does not listen to the answer has no more time than others. */
+static void test_deaf(void)
+{
+    int fd = connect_from(HONEST);
+
+    say(fd, "#\n");
+    expect_count(&ends[STREAM_LATE], 1);
+    close(fd);
+}
+
 /* A line that never ends is not read for ever. */
 static void test_talkative(void)
 {
@@ -369,6 +379,7 @@ static const struct {
     {"more than needed", test_more_than_needed, LONG, 3},
     {"long answer", test_long_answer, LONG, 3},
     {"silence", test_silence, SHORT, 3},
+    {"deaf", test_deaf, SHORT, 3},
     {"talkative", test_talkative, LONG, 3},
     {"hung up", test_hung_up, LONG, 3},
     {"refused", test_refused, LONG, 3},
