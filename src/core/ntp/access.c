@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 __extension__ typedef unsigned __int128 Wide;
 
 #define WIDE_MAX  (~(Wide) 0)
@@ -47,12 +49,12 @@ typedef struct Compiler {
 
 static Wide wide_of(const IpAddress *address)
 {
-    Wide wide = 0;
-    size_t length = address->family == IP_V4 ? 4 : 16;
+    ByteReader reader = byte_reader(address->bytes, sizeof(address->bytes));
 
-    for (size_t i = 0; i < length; i++)
-        wide |= (Wide) address->bytes[i] << (8 * (15 - i));
-    return wide;
+    if (address->family == IP_V4)
+        return (Wide) byte_reader_u32(&reader) << 96;
+    Wide high = byte_reader_u64(&reader);
+    return high << 64 | byte_reader_u64(&reader);
 }
 
 static Network network_of(const AccessRule *rule, IpFamily family, size_t order)

@@ -118,7 +118,7 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
 
 uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw)
 {
-    int64_t slewed = (int64_t) llrint((double) (raw.ns - snapshot->base) * snapshot->correction_rate);
+    int64_t slewed = (int64_t) ((double) (raw.ns - snapshot->base) * snapshot->correction_rate);
 
     return ntp_time_from_ns(raw.ns + snapshot->correction + slewed).value;
 }
