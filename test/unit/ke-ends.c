@@ -87,6 +87,10 @@ static bool carry_piece(KeEnd from, KeEnd to, size_t piece)
 
 void ke_carry(KeEnd a, KeEnd b, size_t piece)
 {
-    while (carry_piece(a, b, piece) | carry_piece(b, a, piece))
-        ;
+    bool carried = true;
+
+    while (carried) {
+        carried = carry_piece(a, b, piece);
+        carried |= carry_piece(b, a, piece);
+    }
 }
