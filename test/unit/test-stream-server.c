@@ -73,7 +73,7 @@ static size_t echo_output(void *talk, const uint8_t **ret)
 {
     Echo *echo = talk;
 
-    *ret = echo->output + echo->sent;
+    *ret = echo->output ? echo->output + echo->sent : NULL;
     return echo->size - echo->sent;
 }
 
