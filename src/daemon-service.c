@@ -3,6 +3,7 @@
 /* The daemon as others see it, core/api/service.h: reports of the engine, commands to it, and the commands
  * that are about the configuration, which the engine knows only as a value. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "build-config.h"
@@ -12,6 +13,8 @@
 #include "daemon-internal.h"
 #include "key-store.h"
 #include "notify.h"
+#include "nts-check.h"
+#include "nts/aead.h"
 
 bool daemon_load_keys(Daemon *daemon, Text *detail)
 {
@@ -290,6 +293,39 @@ static CommandResult service_apply(void *userdata, const Command *command, Comma
     return engine_apply(daemon->engine, command, kernel_clock_now(), ret);
 }
 
+/* A name is checked, and its option, by who reads them in the configuration. */
+static CommandResult service_check_nts(void *userdata, const NtsCheckRequest *request, NtsCheckDone done,
+                                       void *done_userdata, CommandReply *ret, NtsCheck **ret_check)
+{
+    Daemon *daemon = userdata;
+    const NtsCheckSetup setup = {
+        .event = daemon->event,
+        .config = daemon->config,
+        .family = daemon->options->family,
+        .keys = daemon->establisher,
+        .sharing = daemon->sharing,
+        .aead = aead_ciphers(),
+    };
+    char options[64];
+    Text text = TEXT(options), detail = TEXT(ret->detail);
+    ConfigProblem problem;
+    SourceConfig source;
+
+    text_append_format(&text, "nts certset %" PRIu32, request->cert_set);
+    if (request->port != 0)
+        text_append_format(&text, " ntsport %u", request->port);
+    if (!config_parse_source(daemon->config, SOURCE_SERVER, request->name, options, &source, &problem)) {
+        config_problem_format_sentence(&problem, &detail);
+        return COMMAND_INVALID;
+    }
+    return nts_check_new(&setup, &source, done, done_userdata, ret_check) < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static void service_cancel_nts_check(unused_ void *userdata, NtsCheck *check)
+{
+    nts_check_free(check);
+}
+
 const ServiceMethods daemon_service_methods = {
     .info = service_info,
     .clock = service_clock,
@@ -307,4 +343,6 @@ const ServiceMethods daemon_service_methods = {
     .next_client = service_next_client,
     .manual = service_manual,
     .apply = service_apply,
+    .check_nts = service_check_nts,
+    .cancel_nts_check = service_cancel_nts_check,
 };

@@ -78,6 +78,11 @@ static void on_trust_problem(void *userdata, const char *path, int error)
                   error == -EBADMSG ? "there is none" : strerror(-error));
 }
 
+int key_establisher_open_trust(KeyEstablisher *establisher, uint32_t set, TrustSet **ret)
+{
+    return trust_open(establisher->trust, set, on_trust_problem, establisher, ret);
+}
+
 int key_establisher_configure(KeyEstablisher *establisher, const Config *config)
 {
     Trust *trust;
@@ -169,7 +174,7 @@ static void on_written(void *userdata)
     go_on(userdata);
 }
 
-static NtsFailure failure_of(int error)
+NtsFailure key_establisher_failure(int error)
 {
     switch (error) {
     case ETIMEDOUT: return NTS_TIMEOUT;
@@ -198,7 +203,7 @@ static void on_end(void *userdata, int error)
         return;
     }
     session_free(session);
-    fail(owner, source, failure_of(error));
+    fail(owner, source, key_establisher_failure(error));
 }
 
 static const StreamHandlers stream_handlers = {
@@ -222,7 +227,7 @@ static int new_client(KeyEstablisher *establisher, const Action *action, KeClien
     };
 
     memcpy(setup.aeads, action->establish.aeads, sizeof action->establish.aeads);
-    int r = trust_open(establisher->trust, action->establish.cert_set, on_trust_problem, establisher, &set);
+    int r = key_establisher_open_trust(establisher, action->establish.cert_set, &set);
     if (r < 0)
         return r;
     setup.trust = set;

@@ -9,6 +9,7 @@
 
 #include "base/journal.h"
 #include "core/engine/engine.h"
+#include "nts/trust.h"
 
 typedef struct KeyEstablisher KeyEstablisher;
 
@@ -37,3 +38,8 @@ void key_establisher_hand_over(const KeyEstablisher *establisher);
 
 /* ACTION_KEEP_KEYS. */
 void key_establisher_keep(KeyEstablisher *establisher, const Action *action);
+
+/* The set of trusted certificates that sources with that certset have. */
+int key_establisher_open_trust(KeyEstablisher *establisher, uint32_t set, TrustSet **ret) must_check_;
+/* What the end of a stream means for who wanted keys through it; error as in StreamHandlers, not 0. */
+NtsFailure key_establisher_failure(int error);

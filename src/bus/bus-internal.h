@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
+#include "bus/nts-checks.h"
 #include "bus/polkit.h"
 #include "bus/views.h"
 #include "bus/wait-synchronized.h"
@@ -35,6 +36,7 @@ struct Bus {
     bool told_unavailable;
     Polkit *polkit;
     WaitSynchronized *waits;
+    NtsChecks *checks;
 
     /* Sources in the order in which they were added. */
     ExportedSource **sources;

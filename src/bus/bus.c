@@ -46,6 +46,7 @@ static void drop_calls(Bus *bus)
     bus->ready = false;
     bus->polkit = polkit_free(bus->polkit);
     bus->waits = wait_synchronized_free(bus->waits);
+    bus->checks = nts_checks_free(bus->checks);
 }
 
 static void disconnect(Bus *bus)
@@ -170,6 +171,8 @@ static int connect_once(Bus *bus)
         r = polkit_new(bus->connection, &bus->polkit);
     if (r >= 0)
         r = wait_synchronized_new(bus->event, &bus->service, &bus->waits);
+    if (r >= 0)
+        r = nts_checks_new(&bus->service, &bus->checks);
     if (r >= 0)
         r = sd_bus_start(bus->connection);
     return r;

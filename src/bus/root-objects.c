@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/host-name.h"
 #include "base/text.h"
 #include "bus/bus-internal.h"
 #include "bus/property.h"
@@ -285,6 +286,23 @@ static int on_burst(sd_bus_message *message, void *view, sd_bus_error *error)
     return r < 0 ? r : bus_run_command(bus, message, &command, REPLY_COUNT, error);
 }
 
+/* Whose address is asked is for who may add sources to say. The name itself is looked at when it is taken for
+ * a source's. */
+static int on_check_nts(sd_bus_message *message, void *view, sd_bus_error *error)
+{
+    Bus *bus = ((SourcesView *) view)->bus;
+    NtsCheckRequest request = {0};
+    const char *name;
+    int r = sd_bus_message_read(message, "squ", &name, &request.port, &request.cert_set);
+
+    if (r < 0)
+        return r;
+    if (!host_name_is_valid(name) || !text_copy(request.name, sizeof(request.name), name))
+        return bus_refuse(COMMAND_BAD_NAME, "", error);
+    r = bus_authorize(bus, message, command_info(COMMAND_ADD_SOURCE)->action, error);
+    return r != 0 ? r : nts_checks_add(bus->checks, message, &request, error);
+}
+
 static int on_refresh(sd_bus_message *message, void *view, sd_bus_error *error)
 {
     return run_plain(message, ((SourcesView *) view)->bus, COMMAND_REFRESH, error);
@@ -358,6 +376,8 @@ const sd_bus_vtable sources_vtable[] = {
                             on_set_online, ANYBODY),
     SD_BUS_METHOD_WITH_ARGS("Burst", SD_BUS_ARGS("i", good, "i", total, "s", mask), SD_BUS_RESULT("u", count),
                             on_burst, ANYBODY),
+    SD_BUS_METHOD_WITH_ARGS("CheckNTS", SD_BUS_ARGS("s", name, "q", port, "u", certset),
+                            SD_BUS_RESULT("a{sv}", report), on_check_nts, ANYBODY),
     SD_BUS_METHOD("Refresh", NULL, NULL, on_refresh, ANYBODY),
     SD_BUS_METHOD("Reselect", NULL, NULL, on_reselect, ANYBODY),
     SD_BUS_METHOD("Reset", NULL, NULL, on_reset, ANYBODY),

@@ -21,6 +21,8 @@ static const Verb verbs[] = {
     {"activity", "", "How many sources are online, offline, unresolved", 0, 0, VERB_JSON, verb_activity},
     {"explain", "[SOURCE]", "Why the clock and the sources are as they are", 0, 1, REPORT | VERB_NO_CSV,
      verb_explain},
+    {"nts-check", "NAME [PORT [CERTSET]]", "Try a server with Network Time Security", 1, 3,
+     VERB_JSON | VERB_NO_CSV, verb_nts_check},
     {"sourcename", "ADDRESS", "The name under which a source was configured", 1, 1, 0, verb_sourcename},
     {"waitsync", "[TRIES [CORRECTION [SKEW [INTERVAL]]]]", "Wait until the clock is synchronised", 0, 4, 0,
      verb_waitsync},

@@ -45,5 +45,5 @@ VerbFunction verb_add, verb_delete, verb_online, verb_offline, verb_burst, verb_
     verb_reset, verb_reselectdist, verb_makestep, verb_maxupdateskew, verb_selectopts, verb_option,
     verb_reload, verb_dump, verb_rekey, verb_authdata, verb_keygen, verb_cyclelogs;
 VerbFunction verb_serverstats, verb_clients, verb_allow, verb_deny, verb_accheck, verb_local;
-VerbFunction verb_settime, verb_manual;
+VerbFunction verb_settime, verb_manual, verb_nts_check;
 VerbFunction verb_waitsync, verb_help;

@@ -139,6 +139,18 @@ const NtsEstablishment *ke_client_result(const KeClient *client)
     return client->done ? &client->result : NULL;
 }
 
+void ke_client_describe(const KeClient *client, char *buffer, size_t size)
+{
+    buffer[0] = '\0';
+    if (client->tls)
+        tls_describe(client->tls, buffer, size);
+}
+
+size_t ke_client_chain(const KeClient *client, TrustCertificate ret[static TRUST_CHAIN_MAX])
+{
+    return client->tls ? tls_chain(client->tls, ret) : 0;
+}
+
 /* --- Coming and going -------------------------------------------------------------------------------- */
 
 static KeRequest request_of(const KeClientSetup *setup)

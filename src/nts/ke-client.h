@@ -42,3 +42,9 @@ void ke_client_on_sent(KeClient *client, size_t length);
 bool ke_client_is_done(const KeClient *client);
 /* NULL: it is not done. Otherwise valid as long as the client, which wipes it. */
 const NtsEstablishment *ke_client_result(const KeClient *client);
+
+/* For people: what was agreed on, "" when nothing was yet. */
+void ke_client_describe(const KeClient *client, char *buffer, size_t size);
+/* The certificates that the server has shown, its own first, valid as long as the client. Returns how many.
+ */
+size_t ke_client_chain(const KeClient *client, TrustCertificate ret[static TRUST_CHAIN_MAX]);

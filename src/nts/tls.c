@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "nts/server-credentials.h"
 #include "nts/tls-priorities.h"
 
@@ -131,18 +132,25 @@ void tls_give(Tls *tls, const uint8_t *bytes, size_t length)
 
 /* --- Whom we speak with ------------------------------------------------------------------------------ */
 
-static NtsFailure verify_chain(Tls *tls)
+size_t tls_chain(const Tls *tls, TrustCertificate ret[static TRUST_CHAIN_MAX])
 {
-    TrustCertificate chain[TRUST_CHAIN_MAX];
     unsigned count = 0;
     const gnutls_datum_t *sent = gnutls_certificate_get_peers(tls->session, &count);
 
-    if (gnutls_certificate_type_get2(tls->session, GNUTLS_CTYPE_PEERS) != GNUTLS_CRT_X509 || !sent ||
-        count < 1 || count > ELEMENTS(chain))
-        return NTS_CERT_BAD;
+    if (!sent || gnutls_certificate_type_get2(tls->session, GNUTLS_CTYPE_PEERS) != GNUTLS_CRT_X509)
+        return 0;
+    count = MIN(count, (unsigned) TRUST_CHAIN_MAX);
     for (unsigned i = 0; i < count; i++)
-        chain[i] = (TrustCertificate) {.bytes = sent[i].data, .length = sent[i].size};
-    return tls->verify(tls->verify_userdata, chain, count);
+        ret[i] = (TrustCertificate) {.bytes = sent[i].data, .length = sent[i].size};
+    return count;
+}
+
+static NtsFailure verify_chain(Tls *tls)
+{
+    TrustCertificate chain[TRUST_CHAIN_MAX];
+    size_t count = tls_chain(tls, chain);
+
+    return count > 0 ? tls->verify(tls->verify_userdata, chain, count) : NTS_CERT_BAD;
 }
 
 static bool speaks_nts(const Tls *tls)
@@ -301,6 +309,14 @@ bool tls_export(const Tls *tls, const char *label, const uint8_t *context, size_
 {
     return gnutls_prf_rfc5705(tls->session, strlen(label), label, context_length, (const char *) context,
                               length, (char *) ret) >= 0;
+}
+
+void tls_describe(const Tls *tls, char *buffer, size_t size)
+{
+    char *text = gnutls_session_get_desc(tls->session);
+
+    (void) text_copy(buffer, size, text ? text : "");
+    gnutls_free(text);
 }
 
 /* --- Coming and going -------------------------------------------------------------------------------- */

@@ -50,6 +50,11 @@ void tls_close(Tls *tls);
 bool tls_export(const Tls *tls, const char *label, const uint8_t *context, size_t context_length,
                 uint8_t *ret, size_t length) must_check_;
 
+/* What was agreed on, for people; "": nothing yet. */
+void tls_describe(const Tls *tls, char *buffer, size_t size);
+/* What the other end has shown, at most TRUST_CHAIN_MAX of them. Returns how many. */
+size_t tls_chain(const Tls *tls, TrustCertificate ret[static TRUST_CHAIN_MAX]);
+
 /* What is to be sent, in place, until the next call that changes the session; NULL: nothing. */
 size_t tls_output(const Tls *tls, const uint8_t **ret);
 /* So much of it was sent. */

@@ -441,3 +441,31 @@ int trust_set_verify(const TrustSet *set, const TrustQuestion *question, const T
     *ret = answer; /* what gnutls cannot read is bad */
     return 0;
 }
+
+/* --- For people -------------------------------------------------------------------------------------- */
+
+/* A name as one line of text. */
+static void name_of(gnutls_datum_t *name, char *buffer, size_t size)
+{
+    (void) text_copy(buffer, size, name->data ? (const char *) name->data : "");
+    gnutls_free(name->data);
+}
+
+bool trust_certificate_read(TrustCertificate certificate, NtsCertificate *ret)
+{
+    Chain chain = {.count = 0};
+    gnutls_datum_t subject = {0}, issuer = {0};
+    NtsCertificate read = {.validity = {.from = INT64_MIN, .to = INT64_MAX}};
+    bool good = chain_read(&chain, &certificate, 1) >= 0 &&
+                gnutls_x509_crt_get_dn3(chain.items[0], &subject, 0) >= 0 &&
+                gnutls_x509_crt_get_issuer_dn3(chain.items[0], &issuer, 0) >= 0;
+
+    name_of(&subject, read.subject, sizeof(read.subject));
+    name_of(&issuer, read.issuer, sizeof(read.issuer));
+    if (good) {
+        narrow(&read.validity, chain.items[0]);
+        *ret = read;
+    }
+    chain_clear(&chain);
+    return good;
+}

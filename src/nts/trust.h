@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
-#include "core/api/nts.h"
+#include "core/api/nts-check.h"
 
 typedef struct Trust Trust;
 
@@ -66,3 +66,6 @@ typedef struct TrustCertificate {
 /* The server's certificate comes first. Returns 0, or what failed on this machine. */
 int trust_set_verify(const TrustSet *set, const TrustQuestion *question, const TrustCertificate *chain,
                      size_t count, TrustAnswer *ret) must_check_;
+
+/* A certificate for people to look at. False: it cannot be read. */
+bool trust_certificate_read(TrustCertificate certificate, NtsCertificate *ret) must_check_;

@@ -19,7 +19,7 @@ def in_help():
     """{verb: arguments}, {option, short and long}."""
     said = help_text()
     commands, options = said.split("\nOptions:\n")
-    rows = re.findall(r"^  (\w+)((?: \S+)*)  +\S.*$", commands, re.M)
+    rows = re.findall(r"^  ([\w-]+)((?: \S+)*)  +\S.*$", commands, re.M)
     words = re.findall(r"^  (-\w)? +?(?: +)?(--[\w-]+)", options, re.M)
     return {verb: arguments.strip() for verb, arguments in rows}, {word for pair in words for word in pair if word}
 
@@ -33,7 +33,7 @@ def in_page():
             continue
         if line.startswith("*-"):
             options |= set(re.findall(r"\*(--?[\w-]+)\*", line))
-        elif heading := re.match(r"\*(\w+)\*(.*)$", line):
+        elif heading := re.match(r"\*([a-z][\w-]*)\*(.*)$", line):
             verbs[heading[1]] = re.sub(r"[*_]", "", heading[2]).strip()
     return {verb: arguments for verb, arguments in verbs.items() if verb.islower()}, options
 
@@ -49,7 +49,7 @@ def in_zsh():
     said = text(ZSH)
     verbs = re.search(r"verbs=\((.*?)\n    \)", said, re.S)[1]
     options = said[said.index("_arguments -S"):]
-    return set(re.findall(r"^\s+'(\w+):", verbs, re.M)), set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", options)) - {"-S"}
+    return set(re.findall(r"^\s+'([\w-]+):", verbs, re.M)), set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", options)) - {"-S"}
 
 
 def difference(wanted, found):

@@ -332,6 +332,19 @@ static CommandResult on_apply(void *userdata, const Command *command, CommandRep
     return result;
 }
 
+static CommandResult on_check_nts(void *userdata, const NtsCheckRequest *request, NtsCheckDone done,
+                                  void *done_userdata, CommandReply *ret, NtsCheck **ret_check)
+{
+    (void) userdata, (void) request, (void) done, (void) done_userdata, (void) ret, (void) ret_check;
+    say("applied nts-check: not-enabled"); /* there is no network behind this */
+    return COMMAND_NOT_ENABLED;
+}
+
+static void on_cancel_nts_check(void *userdata, NtsCheck *check)
+{
+    (void) userdata, (void) check;
+}
+
 static const ServiceMethods methods = {
     .info = on_info,
     .clock = on_clock,
@@ -349,6 +362,8 @@ static const ServiceMethods methods = {
     .next_client = on_next_client,
     .manual = on_manual,
     .apply = on_apply,
+    .check_nts = on_check_nts,
+    .cancel_nts_check = on_cancel_nts_check,
 };
 
 /* --- Events by hand --- */

@@ -19,8 +19,8 @@ NAME, OBJECT = "org.timeball1", "/org/timeball1"
 CALL, REPLY, ERROR = 1, 2, 3
 NO_REPLY, NO_AUTO_START, INTERACTIVE = 1, 2, 4
 
-ALIGNMENT = {"y": 1, "b": 4, "i": 4, "u": 4, "d": 8, "t": 8, "x": 8, "s": 4, "o": 4, "g": 1, "a": 4, "{": 8, "(": 8}
-NUMBERS = {"y": "B", "b": "I", "i": "i", "u": "I", "d": "d", "t": "Q", "x": "q"}
+ALIGNMENT = {"y": 1, "q": 2, "b": 4, "i": 4, "u": 4, "d": 8, "t": 8, "x": 8, "s": 4, "o": 4, "g": 1, "a": 4, "{": 8, "(": 8}
+NUMBERS = {"y": "B", "q": "H", "b": "I", "i": "i", "u": "I", "d": "d", "t": "Q", "x": "q"}
 
 
 def pad(data, alignment):

@@ -199,6 +199,41 @@ static void test_validity(void **state)
     tls_peer_free(peer);
 }
 
+/* What was shown can be looked at, whether or not it was believed; before there was anything, there is
+ * nothing. */
+static void test_chain_for_people(void **state)
+{
+    World *world = *state;
+    cleanup_(ke_client_freep) KeClient *client = new_client(world, (TrustQuestion) {.name = NAME});
+    TlsPeer *peer = new_peer(world, &world->expired, (TlsPeerSetup) {.server = true});
+    TrustCertificate chain[TRUST_CHAIN_MAX];
+    NtsCertificate certificate;
+    char text[96];
+
+    assert_int_equal(ke_client_chain(client, chain), 0);
+    ke_carry(ke_end_of_client(client), ke_end_of_peer(peer), KE_WHOLE);
+    assert_int_equal(ke_client_chain(client, chain), 2);
+    assert_true(trust_certificate_read(chain[0], &certificate));
+    assert_string_equal(certificate.subject, "CN=server");
+    assert_string_equal(certificate.issuer, "CN=Middle");
+    assert_int_equal(certificate.validity.from, NOW - 9 * DAY);
+    assert_int_equal(certificate.validity.to, NOW - DAY);
+    assert_true(trust_certificate_read(chain[1], &certificate));
+    assert_string_equal(certificate.subject, "CN=Middle");
+    assert_false(trust_certificate_read((TrustCertificate) {chain[0].bytes, 20}, &certificate));
+    ke_client_describe(client, text, sizeof(text));
+    assert_string_equal(text, ""); /* nothing was agreed on */
+    tls_peer_free(peer);
+
+    client = ke_client_free(client);
+    client = new_client(world, (TrustQuestion) {.name = NAME});
+    peer = new_peer(world, &world->good, (TlsPeerSetup) {.server = true});
+    ke_carry(ke_end_of_client(client), ke_end_of_peer(peer), KE_WHOLE);
+    ke_client_describe(client, text, sizeof(text));
+    assert_non_null(strstr(text, "TLS1.3"));
+    tls_peer_free(peer);
+}
+
 static void test_name_that_is_sent(void **state)
 {
     World *world = *state;
@@ -626,6 +661,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake),
         cmocka_unit_test(test_validity),
+        cmocka_unit_test(test_chain_for_people),
         cmocka_unit_test(test_name_that_is_sent),
         cmocka_unit_test(test_other_services),
         cmocka_unit_test(test_long_hello),

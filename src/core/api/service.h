@@ -9,6 +9,7 @@
 
 #include "core/api/command.h"
 #include "core/api/event.h"
+#include "core/api/nts-check.h"
 #include "core/api/server-report.h"
 
 /* Facts that never change while the daemon runs. */
@@ -40,6 +41,12 @@ typedef struct ServiceMethods {
     bool (*next_client)(void *userdata, uint64_t *position, ClientReport *ret);
     void (*manual)(void *userdata, ManualReport *ret);
     CommandResult (*apply)(void *userdata, const Command *command, CommandReply *ret);
+    /* Begins to try a server; done is called once, later. Not COMMAND_OK: it does not begin, and ret tells
+     * why. */
+    CommandResult (*check_nts)(void *userdata, const NtsCheckRequest *request, NtsCheckDone done,
+                               void *done_userdata, CommandReply *ret, NtsCheck **ret_check);
+    /* Ends a check and frees it, whether or not it is done; to be called once, also by done. */
+    void (*cancel_nts_check)(void *userdata, NtsCheck *check);
 } ServiceMethods;
 
 typedef struct Service {
