@@ -148,22 +148,47 @@ static size_t place_of(const ServerKeys *keys, size_t i)
     return (keys->current + 2 + i) % KEYS;
 }
 
+/* NTS_AEAD_NONE: they have different ones. */
+static NtsAead aead_of_all(const ServerKeys *keys)
+{
+    NtsAead aead = keys->items[0].key.aead;
+
+    for (size_t i = 1; i < KEYS; i++)
+        if (keys->items[i].key.aead != aead)
+            return NTS_AEAD_NONE;
+    return aead;
+}
+
+static void write_key(Text *text, const ServerKey *item)
+{
+    char digits[2 * NTS_KEY_MAX + 1];
+
+    hex_encode(item->key.bytes, nts_aead_key_length(item->key.aead), digits);
+    text_append_format(text, "%08X %s", item->id, digits);
+    explicit_bzero(digits, sizeof(digits));
+}
+
 size_t cookie_ring_format(CookieRing *ring, double age, char ret[static COOKIE_RING_TEXT_MAX])
 {
     const ServerKeys *keys = &ring->keys;
+    NtsAead aead = aead_of_all(keys);
     Text text = text_init(ret, COOKIE_RING_TEXT_MAX);
-    char digits[2 * NTS_KEY_MAX + 1];
 
     static_assert(COOKIE_RING_TEXT_MAX >= 5 + 32 + KEYS * (LINE_MAX_LENGTH + 1), "room for the longest keys");
     if (!keys->valid)
         return 0;
-    text_append_format(&text, "NKS1\n%.1f\n", CLAMP(age, 0.0, 1e12));
+    age = CLAMP(age, 0.0, 1e12);
+    if (aead == NTS_AEAD_NONE)
+        text_append_format(&text, "NKS1\n%.1f\n", age);
+    else
+        text_append_format(&text, "NKS0\n%d %.1f\n", (int) aead, age);
     for (size_t i = 0; i < KEYS; i++) {
         const ServerKey *item = &keys->items[place_of(keys, i)];
-        hex_encode(item->key.bytes, nts_aead_key_length(item->key.aead), digits);
-        text_append_format(&text, "%08X %s %d\n", item->id, digits, (int) item->key.aead);
+        write_key(&text, item);
+        if (aead == NTS_AEAD_NONE)
+            text_append_format(&text, " %d", (int) item->key.aead);
+        text_append(&text, "\n");
     }
-    explicit_bzero(digits, sizeof(digits));
     return text.length;
 }
 

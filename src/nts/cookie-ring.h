@@ -33,12 +33,13 @@ int cookie_ring_rotate(CookieRing *ring) must_check_;
 void cookie_ring_clear(CookieRing *ring);
 bool cookie_ring_has_keys(CookieRing *ring);
 
-/* The text of chrony's file `ntskeys` (NKS1). age: since the newest key was made, s. Returns its length, 0:
- * there are no keys. A secret: wipe it. */
+/* The text of chrony's file `ntskeys`: NKS0, which every version of chrony reads, as long as all keys have
+ * the same AEAD, as ours have; else NKS1. age: since the newest key was made, s. Returns its length, 0: there
+ * are no keys. A secret: wipe it. */
 size_t cookie_ring_format(CookieRing *ring, double age, char ret[static COOKIE_RING_TEXT_MAX]);
 
-/* Takes the keys of such a text, or of one of chrony before 4.4 (NKS0). False, with the old keys untouched:
- * it is no such text, or has keys of a cipher that we do not have. ret_age: as above. */
+/* Takes the keys of such a text. False, with the old keys untouched: it is none, or has keys of a cipher that
+ * we do not have. ret_age: as above. */
 bool cookie_ring_parse(CookieRing *ring, const char *text, size_t length, double *ret_age) must_check_;
 
 /* Valid as long as the ring. */

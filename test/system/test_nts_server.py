@@ -175,7 +175,7 @@ def test_restart(serve, bus, root, hosts):
         path = folder / "ntskeys"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         lines = path.read_text().splitlines()
-        assert lines[0] == "NKS1" and len(lines) == 6
+        assert lines[0] == "NKS0" and len(lines) == 6
         daemon.restart()
         soon(lambda: bus.get("Server", "NTSState") == "listening")
         assert path.read_text().splitlines()[2:] == lines[2:]
@@ -186,14 +186,35 @@ def test_restart(serve, bus, root, hosts):
         client.stop()
 
 
-@pytest.mark.parametrize("content", ["", "NKS1\n", "rubbish" * 1000, "NKS1\n12.0\n00000000 zz 15\n"])
+def test_back_to_chronyd(serve, root, hosts):
+    """Chronyd takes our place, with our file: its clients do not even notice."""
+    folder = key_folder("back")
+    daemon = serve(f"ntsdumpdir {folder}")
+    client = Chronyd("through-change", f"server {NAME} {PROMPT}", *Chronyd.nts_client(root), "port 0", netns=hosts[0])
+    successor = None
+    try:
+        soon(lambda: client.source(CLIENT)["authenticated"], 60)
+        daemon.stop()
+        before = client.source(CLIENT)["valid"]
+        successor = Chronyd("successor", *OPEN, f"ntsdumpdir {folder}", *Chronyd.nts_server(daemon.certificate), netns=None)
+        soon(lambda: client.source(CLIENT)["valid"] >= before + 3, 60)
+        state = client.authentication(CLIENT)
+        assert state["naks"] == 0 and state["attempts"] == 0
+        assert successor.counters()["NTS-KE connections accepted"] == 0
+    finally:
+        client.stop()
+        if successor:
+            successor.stop()
+
+
+@pytest.mark.parametrize("content", ["", "NKS1\n", "rubbish" * 1000, "NKS1\n12.0\n00000000 zz 15\n"], ids=range(4))
 def test_bad_key_file(serve, bus, content):
     """A file that is none costs its content, and no more; neither does a link lead us elsewhere."""
     folder = key_folder(f"bad-{len(content)}")
     (folder / "ntskeys").write_text(content)
     daemon = serve(f"ntsdumpdir {folder}")
     assert f"{folder}/ntskeys is not used" in daemon.said()
-    assert (folder / "ntskeys").read_text().startswith("NKS1\n")
+    assert (folder / "ntskeys").read_text().startswith("NKS0\n")
     assert bus.get("Server", "NTSState") == "listening"
 
 

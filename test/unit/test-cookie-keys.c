@@ -118,7 +118,7 @@ static void test_file(void **state)
     assert_true(opens(keys, &cookie));
     cookie_keys_free(keys);
     (void) read_file(text);
-    assert_memory_equal(text, "NKS1\n", 5);
+    assert_memory_equal(text, "NKS0\n", 5);
 }
 
 /* What the service manager has kept counts where there is no file. */

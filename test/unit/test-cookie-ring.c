@@ -200,8 +200,9 @@ static void test_text(void **state)
 
     (void) state;
     assert_int_equal(cookie_ring_format(back, 3, text), 0);
-    assert_int_equal(cookie_ring_format(ring, 3, text), strlen(new_text));
-    assert_string_equal(text, new_text);
+    /* What chronyd 4.3 wrote it can read again; it takes nothing newer. */
+    assert_int_equal(cookie_ring_format(ring, 3, text), strlen(old_text));
+    assert_string_equal(text, old_text);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(cookie_ring_rotate(ring), 0);
         size_t length = cookie_ring_format(ring, 604800.26, text);
@@ -212,7 +213,7 @@ static void test_text(void **state)
         assert_memory_equal(cookie.bytes, other.bytes, 4);
     }
     assert_true(cookie_ring_format(ring, -1, text) > 0);
-    assert_memory_equal(text, "NKS1\n0.0\n", 9);
+    assert_memory_equal(text, "NKS0\n15 0.0\n", 12);
 }
 
 /* What is no such file is refused, and what was there before stays. */
