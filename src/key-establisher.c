@@ -6,6 +6,7 @@
 #include "key-establisher.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "kept-keys-files.h"
@@ -47,9 +48,13 @@ static Session *session_free(Session *session)
             *s = session->next;
             break;
         }
+    bool last = !session->owner->first;
     stream_free(session->stream);
     ke_client_free(session->client);
     free(session);
+    /* The certificates of a system are megabytes, which nobody needs for the next four weeks. */
+    if (last)
+        (void) malloc_trim(0);
     return NULL;
 }
 DEFINE_CLEANUP(Session, session_free);

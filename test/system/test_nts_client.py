@@ -5,6 +5,7 @@ IPv4 and IPv6, kept from run to run, renewed when the server has lost its own; w
 each reason why there are no keys is told in words."""
 
 import itertools
+import pathlib
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from harness.world import STATE
 from interop import addresses, need
 
 OPTIONS = "nts iburst minpoll 0 maxpoll 0"
+STORE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 COUNT = itertools.count(41)
 
 
@@ -142,6 +144,28 @@ def test_certificate_sets(harbour, daemon):
     rows = {row[0]: row for row in authdata("-N")}
     assert rows["mole.example"][8] == "8"
     assert rows["quay.example"][8] == "0"
+
+
+def test_store_of_the_system(harbour, bus, pier, start_daemon):
+    """Set 0 has its certificates, unless nosystemcert says otherwise; what they take is given back when keys are there."""
+    if not STORE.exists():
+        pytest.skip("no certificates: package ca-certificates is not installed")
+    larger = STATE / "store.pem"
+    larger.write_text(STORE.read_text() + pier.trusted.read_text())
+    harbour.chronyd("quay.example")
+    source = f"server quay.example {OPTIONS} ipv4"
+    run("mount", "--bind", larger, STORE)
+    try:
+        client = start_daemon(source, bus=bus)
+        client.synchronized()
+        # about 4 MB while they are loaded
+        assert int(client.status()["RssAnon"].split()[0]) < 3500
+        client.write(source, "nosystemcert")
+        client.restart()
+        soon(lambda: property_of(bus, "quay.example", "Failure") == "local")
+        assert "certificates to trust; check ntstrustedcerts" in client.said()
+    finally:
+        run("umount", STORE)
 
 
 def folder_of(daemon):

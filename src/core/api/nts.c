@@ -10,7 +10,9 @@ static const struct {
     const char *name, *text;
 } failures[] = {
     [NTS_OK] = {"", ""},
-    [NTS_LOCAL] = {"local", "this machine lacks memory, file descriptors or a readable trust store"},
+    [NTS_LOCAL] = {"local", "this machine lacks memory, file descriptors or certificates to trust; check "
+                            "ntstrustedcerts, certset "
+                            "and nosystemcert"},
     [NTS_UNREACHABLE] = {"unreachable", "no way to the key establishment server; check routes and address"},
     [NTS_REFUSED] = {"refused", "nobody listens at the key establishment port; check ntsport"},
     [NTS_TIMEOUT] = {"timeout", "no answer from the key establishment port; a firewall may block TCP there"},
