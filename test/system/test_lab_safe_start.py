@@ -132,7 +132,7 @@ def test_three_sources(boot, lab_network, authority, year, record_property):
     soon(victim.is_right, 60, 0.5, what="the right time")
     record_property("seconds to the right time", f"{time.monotonic() - victim.set_at:.1f}")
     said = victim.said()
-    assert said.count("System clock was stepped by") == 1 and "3 sources confirm another time" in said, said
+    assert said.count("System clock was stepped by") == 1 and "sources confirm another time" in said, said
     rows = [line.split(",") for line in victim.machine.said("timectl -N -c authdata").splitlines()]
     assert {row[0] for row in rows} == set(HONEST) and all(row[1] == "NTS" and int(row[8]) > 0 for row in rows), rows
     mode, known = victim.machine.said(f"stat -c %a {FOLDER}/known-time; cat {FOLDER}/known-time").split()

@@ -186,7 +186,7 @@ void engine_learn_time(Engine *engine, bool doubted)
 
     if (doubted && !engine->knows_time) {
         Event *event = engine_emit(engine, EVENT_TIME_CONFIRMED, NULL);
-        event->agreeing = (uint32_t) engine->selection.combined;
+        event->agreeing = engine->selection.agreeing;
     }
     engine->knows_time = true;
     if (stamp_is_due(engine))
