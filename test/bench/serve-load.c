@@ -47,13 +47,14 @@
 /* Answers are looked at that often, s. */
 #define LOOK_EVERY   1e-3
 /* A client that has no answer after that asks again, s. */
-#define PATIENCE     0.02
+#define PATIENCE     0.25
 
 typedef struct Client {
-    uint64_t receive; /* of the last answer, as on the wire; 0: none yet */
-    uint64_t sent;    /* transmit timestamp that the answer repeats in basic mode */
-    uint64_t cookie;  /* receive timestamp that it repeats in interleaved mode */
-    double asked;     /* when; 0: does not wait */
+    uint64_t receive;    /* of the last answer, as on the wire; 0: none yet */
+    uint64_t sent;       /* transmit timestamp that the answer repeats in basic mode */
+    uint64_t cookie;     /* receive timestamp that it repeats in interleaved mode */
+    uint64_t earlier[2]; /* these two of the request before */
+    double asked;        /* when; 0: does not wait */
 } Client;
 
 typedef struct Load {
@@ -239,8 +240,12 @@ static void read_answers(Load *load)
             continue;
         Client *client = &load->client[number];
         memcpy(&origin, bytes[i] + AT_ORIGIN, sizeof origin);
-        memcpy(&client->receive, bytes[i] + AT_RECEIVE, sizeof client->receive);
         load->read++;
+        /* We have asked again meanwhile: else two requests would be on their way from then on. */
+        if (origin != client->sent && origin != client->cookie &&
+            (origin == client->earlier[0] || origin == client->earlier[1]))
+            continue;
+        memcpy(&client->receive, bytes[i] + AT_RECEIVE, sizeof client->receive);
         load->wrong += origin != client->sent && origin != client->cookie;
         load->interleaved_answers += origin == client->cookie;
         client->asked = 0;
@@ -259,6 +264,8 @@ static void ask_waiting(Load *load, double t)
     for (uint32_t tried = 0; tried < load->clients && count < BATCH; tried++) {
         Client *client = &load->client[load->next];
         if (client->asked == 0 || t - client->asked > PATIENCE) {
+            client->earlier[0] = client->sent;
+            client->earlier[1] = client->cookie;
             client->sent = draw(load);
             client->cookie = draw(load);
             client->asked = t;
