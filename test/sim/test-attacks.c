@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The Timeball authors
 /* Attacks against which a clock cannot be kept right by what packets say. What must hold is what is told: the
  * bound of the error while somebody on the path delays the packets of all servers, within maxdelay and never
- * the same way twice; an alarm when most of the servers leave the time together. */
+ * the same way twice; an alarm when most of the servers leave the time together. Single packets, one of some
+ * that come through as they were sent, are told by the others: they move nothing. */
 
 #include <math.h>
 
@@ -178,11 +179,85 @@ static void test_majority_that_leaves_is_told(void **state)
     }
 }
 
+/* What becomes of one answer in so many. */
+typedef struct Singles {
+    const char *name;
+    unsigned one_in;
+    Delays added; /* s */
+    double lie;   /* s, on the server's clock */
+} Singles;
+
+typedef struct Victims {
+    Sim *sim;
+    const Singles *singles;
+    unsigned answers[SIM_SERVERS_MAX];
+} Victims;
+
+/* An answer has come: the next one of this server may be one of them. */
+static void choose_victim(void *userdata, double time, size_t index, double error, double delay)
+{
+    Victims *victims = userdata;
+    const Singles *singles = victims->singles;
+    SimServer *server = sim_server(victims->sim, index);
+    bool chosen = time > BEGIN && ++victims->answers[index] % singles->one_in == 0;
+
+    (void) error, (void) delay;
+    server->there.added = chosen ? singles->added.there : 0;
+    server->back.added = chosen ? singles->added.back : 0;
+    server->there.added_until = server->back.added_until = INFINITY;
+    server->wrong_from = chosen ? 0 : INFINITY;
+    server->wrong_offset = singles->lie;
+}
+
+/* Of all servers: no majority is left to outvote them. */
+static void test_single_packets_move_nothing(void **state)
+{
+    static const Singles rows[] = {
+        {"late", 3, {.back = 0.1}, 0},      {"late by a second", 2, {.there = 1}, 0},
+        {"very late", 4, {.back = 2.5}, 0}, {"a lie of 0.2 s", 3, {0}, 0.2},
+        {"a lie of 2 s", 2, {0}, 2},        {"a lie of 1000 s", 5, {0}, -1000},
+        {"a late lie", 3, {.back = 1}, 2},
+    };
+
+    (void) state;
+    for (size_t k = 0; k < ELEMENTS(rows) * 2; k++) {
+        static const SimOscillator usual = {.offset = 0.01, .frequency = 20e-6, .wander = 1e-9};
+        static const SimServer near = {.there = {.delay = 100e-6, .jitter = 10e-6},
+                                       .back = {.delay = 100e-6, .jitter = 10e-6},
+                                       .wrong_from = INFINITY};
+        const Singles *singles = &rows[k / 2];
+        size_t count = k % 2 ? 3 : 1;
+        cleanup_(sim_freep) Sim *sim = sim_new(1, &usual);
+        Victims victims = {.sim = sim, .singles = singles};
+
+        for (size_t i = 0; i < count; i++) {
+            SourceConfig *source = sim_add_source(sim, sim_add_server(sim, &near));
+            source->iburst = true;
+            source->maxpoll = 6;
+        }
+        sim_witness(sim, choose_victim, &victims);
+        sim_start(sim);
+        sim_run(sim, BEGIN);
+        while (sim_time(sim) < 20000) {
+            ClockReport clock;
+
+            sim_run(sim, 1);
+            engine_clock_report(sim_engine(sim), sim_now(sim), &clock);
+            if (fabs(sim_error(sim)) > 1e-3 || fabs(sim_error(sim)) > clock.max_error)
+                fail_msg("%s, %zu servers: at %.0f s: %g s off, bound %g s", singles->name, count,
+                         sim_time(sim), sim_error(sim), clock.max_error);
+        }
+        for (size_t i = 0; i < count; i++)
+            assert_true(victims.answers[i] > 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bound_holds_under_delays),
         cmocka_unit_test(test_majority_that_leaves_is_told),
+        cmocka_unit_test(test_single_packets_move_nothing),
     };
 
     return cmocka_run_group_tests_name("attacks", tests, NULL, NULL);

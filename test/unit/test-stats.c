@@ -128,6 +128,9 @@ static void test_max_samples(void **state)
         Sample s = sample_at(i, 0.1, 0, 0, 0);
         assert_true(source_stats_add(stats, &s));
     }
+    /* What moves is followed at once. */
+    Sample moved = sample_at(3, 2, 0, 0, 0);
+    assert_true(source_stats_add(stats, &moved));
     assert_int_equal(source_stats_count(stats), 1);
     assert_true(source_stats_estimate(stats, (LocalTime) {START + 3 * NSEC_PER_SEC}, &estimate));
     assert_false(estimate.has_frequency);
@@ -269,6 +272,204 @@ static void test_one_sided_jitter(void **state)
     assert_true(fabs((double) (estimate.truth.ns - estimate.time.ns) * 1e-9) < 5e-5);
 }
 
+/* A register with `count` samples of an oscillator that needs 20 ppm, one every 64 s, some jitter. */
+static SourceStats *settled(size_t count)
+{
+    SourceStats *stats;
+
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    for (size_t i = 0; i < count; i++) {
+        Sample s = sample_at(64.0 * (double) i, 0, 20e-6, 1e-5 * uniform(), 1e-5 * uniform());
+        assert_true(source_stats_add(stats, &s));
+    }
+    return stats;
+}
+
+static Estimate estimate_at(const SourceStats *stats, double time)
+{
+    Estimate estimate;
+
+    assert_true(source_stats_estimate(stats, (LocalTime) {START + ns_from_seconds(time)}, &estimate));
+    return estimate;
+}
+
+/* By how much the estimate at a time is off from an oscillator as above of which the source is `moved` ahead.
+ */
+static double error_at(const SourceStats *stats, double time, double moved)
+{
+    Estimate estimate = estimate_at(stats, time);
+
+    return (double) (estimate.truth.ns - estimate.time.ns - ns_from_seconds(moved + 20e-6 * time)) * 1e-9;
+}
+
+/* A source sets its clock: with the second sample its offset is the new one, and the frequency the old one.
+ */
+static void test_source_that_moves(void **state)
+{
+    static const size_t counts[] = {3, 10, 63, 64, 200};
+    static const double moves[] = {0.05, -0.05, 2, -2, 1e3, -1e8};
+
+    (void) state;
+    for (size_t k = 0; k < ELEMENTS(counts) * ELEMENTS(moves); k++) {
+        size_t count = counts[k / ELEMENTS(moves)];
+        double moved = moves[k % ELEMENTS(moves)], time = 64.0 * (double) count;
+        cleanup_(source_stats_freep) SourceStats *stats = settled(count);
+        Sample first = sample_at(time, moved, 20e-6, 5e-6, 0);
+        Sample second = sample_at(time + 64, moved, 20e-6, 0, 5e-6);
+        Estimate before = estimate_at(stats, time + 64), after;
+        SourceStatsReport report;
+
+        assert_false(source_stats_add(stats, &first));
+        assert_true(fabs(error_at(stats, time, 0)) < 1e-3);
+        assert_true(source_stats_add(stats, &second));
+        after = estimate_at(stats, time + 64);
+        source_stats_report(stats, &report);
+        if (fabs(error_at(stats, time + 64, moved)) > 1e-5 ||
+            after.frequency_sd > 1.5 * before.frequency_sd ||
+            fabs(after.frequency - 20e-6) > 3 * before.frequency_sd || report.samples < MIN(count + 2, 6u) ||
+            report.standard_deviation > 1e-4)
+            fail_msg("%zu samples, %g s: %g s off, frequency %g (sd %g, was %g), %u samples, residuals %g s",
+                     count, moved, error_at(stats, time + 64, moved), after.frequency, after.frequency_sd,
+                     before.frequency_sd, report.samples, report.standard_deviation);
+    }
+}
+
+/* The first sample at the new time was delayed: what is wrong with it is not handed on by the many before. */
+static void test_move_begins_the_offset_anew(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = settled(64);
+    Estimate before = estimate_at(stats, 63 * 64);
+    Sample first = sample_at(64 * 64, 2, 20e-6, 1e-3, 0), second = sample_at(65 * 64, 2, 20e-6, 0, 5e-6);
+
+    (void) state;
+    assert_false(source_stats_add(stats, &first));
+    assert_true(source_stats_add(stats, &second));
+    assert_true(fabs(error_at(stats, 65 * 64, 2)) < 2e-5);
+    assert_true(estimate_at(stats, 65 * 64).offset_sd > before.offset_sd);
+    assert_true(estimate_at(stats, 65 * 64).frequency_sd < 1.5 * before.frequency_sd);
+    /* Later it is all as if nothing had happened. */
+    for (int i = 66; i < 130; i++) {
+        Sample s = sample_at(64.0 * i, 2, 20e-6, 1e-5 * uniform(), 1e-5 * uniform());
+        assert_true(source_stats_add(stats, &s));
+    }
+    assert_true(estimate_at(stats, 129 * 64).offset_sd < 1.5 * before.offset_sd);
+}
+
+/* What no delay tells of is noise when it is always there. */
+static void test_noise_is_no_move(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = NULL;
+    int taken = 0;
+
+    (void) state;
+    assert_int_equal(source_stats_new(&defaults, &stats), 0);
+    for (int i = 0; i < 60; i++) {
+        Sample s = sample_at(64.0 * i, 0.2 * uniform(), 20e-6, 0, 0);
+        taken += source_stats_add(stats, &s);
+    }
+    assert_true(taken >= 50);
+}
+
+/* What one sample says, and the next one does not, is as if it had never been said. */
+static void test_one_sample_moves_nothing(void **state)
+{
+    static const double lies[] = {0.02, 0.05, -0.05, 2, -1e6};
+
+    (void) state;
+    for (size_t k = 0; k < ELEMENTS(lies); k++) {
+        uint64_t again = seed;
+        cleanup_(source_stats_freep) SourceStats *stats = settled(20);
+        seed = again;
+        cleanup_(source_stats_freep) SourceStats *twin = settled(20);
+
+        for (int i = 20; i < 40; i++) {
+            Sample lie = sample_at(64.0 * i - 54, i % 4 == 0 ? lies[k] : -lies[k], 20e-6, 0, 0);
+            Sample s = sample_at(64.0 * i, 0, 20e-6, 5e-6, 0);
+
+            if (i % 2 == 0)
+                assert_false(source_stats_add(stats, &lie));
+            else
+                assert_true(source_stats_add(stats, &s) && source_stats_add(twin, &s));
+        }
+        Estimate one = estimate_at(stats, 40 * 64), other = estimate_at(twin, 40 * 64);
+        assert_int_equal(one.truth.ns, other.truth.ns);
+        assert_true(one.frequency == other.frequency && one.frequency_sd == other.frequency_sd);
+    }
+}
+
+/* Whatever a path delays, and however often, it does not look like a move. */
+static void test_delay_is_no_move(void **state)
+{
+    (void) state;
+    for (double delay = 1e-3; delay < 5; delay *= 3) {
+        cleanup_(source_stats_freep) SourceStats *stats = settled(20);
+
+        for (int i = 20; i < 60; i++) {
+            bool late = uniform() < 0.3, back = uniform() < 0.5;
+            Sample s = sample_at(64.0 * i, 0, 20e-6, late && !back ? delay : 0, late && back ? delay : 0);
+            assert_true(source_stats_add(stats, &s));
+        }
+    }
+}
+
+/* A source that slews to its new time is followed when it has arrived. */
+static void test_slow_move(void **state)
+{
+    static const double path[] = {0, 0.7, 1.4, 2, 2, 2};
+    cleanup_(source_stats_freep) SourceStats *stats = settled(20);
+
+    (void) state;
+    for (int i = 0; i < (int) ELEMENTS(path); i++) {
+        Sample s = sample_at(64.0 * (20 + i), path[i], 20e-6, 0, 0);
+        bool kept_aside = i >= 1 && i <= 3;
+
+        assert_int_equal(source_stats_add(stats, &s), !kept_aside);
+    }
+    assert_true(fabs(error_at(stats, 25 * 64, 2)) < 1e-5);
+    assert_true(fabs(estimate_at(stats, 25 * 64).frequency - 20e-6) < 1e-6);
+}
+
+/* A leap second, or a move of which the source has told, between a sample and its confirmation. */
+static void test_shift_of_the_doubtful(void **state)
+{
+    cleanup_(source_stats_freep) SourceStats *stats = settled(20);
+    Sample first = sample_at(20 * 64, 2, 20e-6, 0, 0), second = sample_at(21 * 64, 1, 20e-6, 0, 0);
+
+    (void) state;
+    assert_false(source_stats_add(stats, &first));
+    source_stats_shift(stats, -NSEC_PER_SEC);
+    assert_true(source_stats_add(stats, &second));
+    assert_true(fabs(error_at(stats, 21 * 64, 1)) < 1e-5);
+}
+
+/* An oscillator that is worse than oscillators are is no source that moves: its samples are taken, if not
+ * all. */
+static void test_worst_oscillators(void **state)
+{
+    static const struct {
+        int quiet; /* samples before it starts to run */
+        double frequency;
+    } rows[] = {{0, 1e-3}, {0, -5e-3}, {0, 0.1}, {1, 1e-3}, {3, 5e-3}, {20, 1e-3}, {64, -1e-2}};
+
+    (void) state;
+    for (size_t k = 0; k < ELEMENTS(rows); k++) {
+        cleanup_(source_stats_freep) SourceStats *stats = NULL;
+        uint32_t taken = 0;
+        Estimate estimate;
+
+        assert_int_equal(source_stats_new(&defaults, &stats), 0);
+        for (int i = 0; i < rows[k].quiet + 100; i++) {
+            double time = 64.0 * i, runs = fmax(0, time - 64.0 * rows[k].quiet);
+            Sample s = sample_at(time, rows[k].frequency * runs, 0, 1e-5 * uniform(), 1e-5 * uniform());
+            taken += source_stats_add(stats, &s) && i >= rows[k].quiet;
+        }
+        estimate = estimate_at(stats, 64.0 * (rows[k].quiet + 99));
+        if (taken < 60 || fabs(estimate.frequency - rows[k].frequency) > 0.1 * fabs(rows[k].frequency))
+            fail_msg("%d quiet, then %g: %u of 100 taken, frequency %g", rows[k].quiet, rows[k].frequency,
+                     taken, estimate.frequency);
+    }
+}
+
 /* Sources with asymmetric paths get equal weights: the quietest does not win. */
 static void test_combination_of_biased(void **state)
 {
@@ -318,6 +519,14 @@ int main(void)
         cmocka_unit_test(test_known_min_delay),
         cmocka_unit_test(test_longer_path),
         cmocka_unit_test(test_one_sided_jitter),
+        cmocka_unit_test(test_source_that_moves),
+        cmocka_unit_test(test_move_begins_the_offset_anew),
+        cmocka_unit_test(test_one_sample_moves_nothing),
+        cmocka_unit_test(test_delay_is_no_move),
+        cmocka_unit_test(test_noise_is_no_move),
+        cmocka_unit_test(test_slow_move),
+        cmocka_unit_test(test_shift_of_the_doubtful),
+        cmocka_unit_test(test_worst_oscillators),
         cmocka_unit_test(test_combination_of_biased),
         cmocka_unit_test(test_critical_runs),
         cmocka_unit_test(test_quantile),

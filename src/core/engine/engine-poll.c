@@ -292,9 +292,10 @@ static void take_sample(Engine *engine, Source *source, const Sample *sample)
     source->client.report.offset = source->measured_offset;
     if (!source->filter ||
         sample_filter_add(source->filter, sample, engine->clock.model_frequency, &combined)) {
-        if (source_stats_add(source->stats, source->filter ? &combined : sample))
+        if (source_stats_add(source->stats, source->filter ? &combined : sample)) {
             source->updated = true;
-        engine_log_statistics(engine, source);
+            engine_log_statistics(engine, source);
+        }
     }
     good.coherence = source_stats_coherence(source->stats);
     poll_on_good(&source->poll, &source->config, &good);

@@ -12,7 +12,6 @@
 #include "core/stats/oscillator-filter.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 /* Decimal logarithms of the standard deviation that the frequency gains in a second: from better than an oven
  * to worse than a machine in the sun, two values to the decade. Most machines are in the middle; two decades
@@ -53,11 +52,17 @@ static double measured_variance(const Measurement *m)
     return m->variance + m->half_width * m->half_width / 3;
 }
 
-static void take_first(OscillatorHypothesis *h, const Measurement *m)
+/* Nothing is known of the offset but this. */
+static void take_offset(OscillatorHypothesis *h, const Measurement *m)
 {
     h->state.offset = m->offset;
     h->state.offset_variance = measured_variance(m);
     h->state.covariance = 0;
+}
+
+static void take_first(OscillatorHypothesis *h, const Measurement *m)
+{
+    take_offset(h, m);
     h->state.frequency = 0;
     h->state.frequency_variance = FREQUENCY_SD * FREQUENCY_SD;
 }
@@ -200,7 +205,10 @@ void oscillator_bank_take(OscillatorBank *bank, const Measurement *measurement, 
             h->information +=
                 (information - h->information) / (double) MIN(bank->count + 1, INFORMATION_MEMORY);
             oscillator_extrapolate(&h->state, m.time - bank->time);
-            take_measurement(h, &m);
+            if (m.moved)
+                take_offset(h, &m);
+            else
+                take_measurement(h, &m);
         } else {
             *h = (OscillatorHypothesis) {.information = information};
             h->state.wander = pow(10, 2 * wander_exponent(k));

@@ -5,6 +5,7 @@
 /* Offset and frequency of an oscillator whose frequency does a random walk of unknown strength, out of
  * measurements whose noise is known in part. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -16,6 +17,8 @@ typedef struct Measurement {
     double offset;     /* s */
     double half_width; /* s, 0 or more */
     double variance;   /* s^2, above 0: of the normal error */
+    bool moved;        /* what is measured by has been set since the last one: the offset begins anew, the
+                          frequency goes on */
 } Measurement;
 
 /* At some time, that of the newest measurement or of what it was extrapolated to. */

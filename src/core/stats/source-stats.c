@@ -6,6 +6,11 @@
  * may have been lost on either way, so that the offset is uniform over half of that excess to both sides. The
  * filter takes each with its own variance; the regression for people takes the same weights.
  *
+ * A source may set its clock. No oscillator and no path explains such an offset; when the next sample says
+ * the same, the samples before are shifted to the new time, for the line and for the delays, and the filter
+ * begins its offset anew: the frequency, about which the source has said nothing new, goes on. One sample
+ * alone never moves anything, and is dropped when the next one does not confirm it.
+ *
  * Everything that costs is computed when a sample comes in. */
 
 #include "core/stats/source-stats.h"
@@ -41,6 +46,11 @@
 /* Evidence of samples that left the register fades with each that follows them: the weather changes. */
 #define FADING            0.9
 #define REGRESSION_LEAST  3
+/* No frequency is further off than this from the one that was measured, and no noise by more deviations. */
+#define FREQUENCY_FAR     500e-6
+#define NOISE_FAR         5
+/* After so many samples in a row that fit neither the register nor one another, it is something else. */
+#define DOUBTS_MAX        3
 
 /* How the register sees the path; when that changes, so does what each sample means. */
 typedef struct PathView {
@@ -52,7 +62,10 @@ typedef struct PathView {
 struct SourceStats {
     SourceStatsConfig config;
     Sample samples[STATS_SAMPLES_MAX]; /* in order of time */
+    bool moved[STATS_SAMPLES_MAX];     /* the source had set its clock before that sample */
     size_t count;
+    Sample doubtful;                  /* the last of those that are kept aside */
+    uint32_t doubts;                  /* how many in a row; 0: doubtful means nothing */
     double delays[STATS_SAMPLES_MAX]; /* s, of the latest exchanges, refused ones included; a ring */
     size_t delay_count;               /* exchanges in all */
     LocalTime origin;       /* of the first sample: times and offsets for the filter are relative to it */
@@ -226,6 +239,7 @@ static Measurement measurement_of(const SourceStats *stats, size_t i)
         .offset = (double) offset_ns * 1e-9,
         .half_width = (excess_delay(stats, i) + SHORTEST_EXCESS * unseen) / 2,
         .variance = precision * precision + unsharp * unsharp,
+        .moved = stats->moved[i],
     };
 }
 
@@ -325,21 +339,81 @@ static void make_room(SourceStats *stats)
         oscillator_bank_take(&stats->memory, &oldest, stats->jitter, FADING);
     }
     memmove(stats->samples, stats->samples + 1, (stats->count - 1) * sizeof(Sample));
+    memmove(stats->moved, stats->moved + 1, (stats->count - 1) * sizeof(bool));
     stats->count--;
 }
 
-bool source_stats_add(SourceStats *stats, const Sample *sample)
+static void take(SourceStats *stats, const Sample *sample, bool moved)
 {
-    if (stats->count > 0 && sample->time.ns <= stats->samples[stats->count - 1].time.ns)
-        return false;
     if (stats->count == (size_t) stats->config.max_samples)
         make_room(stats);
     if (stats->count == 0 && stats->memory.count == 0) {
         stats->origin = sample->time;
         stats->base_ns = sample->truth.ns - sample->time.ns;
     }
+    stats->moved[stats->count] = moved;
     stats->samples[stats->count++] = *sample;
     update(stats);
+}
+
+static double uncertainty(const Sample *sample)
+{
+    return sample->peer_delay / 2 + sample->peer_dispersion;
+}
+
+/* Between two samples, how far the source went from where the oscillator went, in parts of what drift, delays
+ * and noise explain at the most. */
+static double surprise(const SourceStats *stats, const Sample *from, const Sample *to)
+{
+    double elapsed = local_diff(to->time, from->time);
+    int64_t gained_ns = (to->truth.ns - to->time.ns) - (from->truth.ns - from->time.ns);
+    double unexpected = fabs((double) gained_ns * 1e-9 - stats->state.frequency * elapsed);
+    double noise = stats->regressed ? stats->line.scatter : 0;
+
+    return unexpected / (FREQUENCY_FAR * elapsed + uncertainty(from) + uncertainty(to) + NOISE_FAR * noise);
+}
+
+/* The doubtful sample was no accident: this one goes on from it, and not from the register. */
+static bool confirms(const SourceStats *stats, const Sample *sample)
+{
+    double here = surprise(stats, &stats->doubtful, sample);
+
+    return here <= 1 && here < surprise(stats, source_stats_newest(stats), sample);
+}
+
+/* The source has set its clock before the doubtful sample. */
+static void follow_move(SourceStats *stats)
+{
+    Sample first = stats->doubtful;
+    Estimate before;
+
+    if (!source_stats_estimate(stats, first.time, &before))
+        return;
+    source_stats_shift(stats, first.truth.ns - before.truth.ns);
+    take(stats, &first, true);
+}
+
+/* Who wants so few samples that there is never a line takes them as they are. */
+static bool may_doubt(const SourceStats *stats)
+{
+    return stats->count > 0 && stats->config.max_samples >= REGRESSION_LEAST && stats->doubts < DOUBTS_MAX;
+}
+
+bool source_stats_add(SourceStats *stats, const Sample *sample)
+{
+    const Sample *newest = stats->doubts > 0 ? &stats->doubtful : source_stats_newest(stats);
+
+    if (newest && sample->time.ns <= newest->time.ns)
+        return false;
+    if (stats->doubts > 0 && confirms(stats, sample)) {
+        follow_move(stats);
+    } else if (may_doubt(stats) && surprise(stats, source_stats_newest(stats), sample) > 1) {
+        stats->doubtful = *sample;
+        stats->doubts++;
+        return false;
+    }
+    stats->doubts = 0;
+    take(stats, sample, false);
     return true;
 }
 
@@ -382,6 +456,7 @@ void source_stats_shift(SourceStats *stats, int64_t ns)
 {
     for (size_t i = 0; i < stats->count; i++)
         stats->samples[i].truth.ns += ns;
+    stats->doubtful.truth.ns += ns;
     stats->base_ns += ns;
 }
 

@@ -32,7 +32,8 @@ DEFINE_CLEANUP(SourceStats, source_stats_free);
 void source_stats_reset(SourceStats *stats);
 
 /* Takes a sample in. Samples come in order of time; one that is not newer than the newest is refused (false).
- */
+ * One that is further off than any oscillator drifts and any path delays is kept aside (false, too) until the
+ * next one: if that confirms it, the source has set its clock, and the older samples are shifted. */
 bool source_stats_add(SourceStats *stats, const Sample *sample);
 
 /* A leap second has passed: UTC counts on by ns less or more than the oscillator did. */
