@@ -609,13 +609,20 @@ static void test_read_anew(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_chains),       TEST(test_bad),        TEST(test_mutilated),
-        TEST(test_names),        TEST(test_dates),      TEST(test_first_and_last_second),
-        TEST(test_several_ways), TEST(test_pinned),     TEST(test_long_chain),
-        TEST(test_files),        TEST(test_some_files), TEST(test_system),
-        TEST(test_read_anew),
+        cmocka_unit_test_setup_teardown(test_chains, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bad, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mutilated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dates, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_and_last_second, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_several_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pinned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_long_chain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_some_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_system, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_read_anew, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
