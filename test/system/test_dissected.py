@@ -172,7 +172,7 @@ def test_field_before_mac(capture, bus, start_daemon):
     other = Chronyd("fields", "allow all", "local stratum 3", f"keyfile {their_keys('fields', 'ours')}", netns="chrony")
     try:
         start_daemon(f"server {SERVER} {OPTIONS} key 2 extfield F323", f"keyfile {our_keys()}", bus=bus).synchronized()
-        request, answer = exchanges(capture, CLIENT, SERVER, since)[0]
+        request, answer = soon(lambda: exchanges(capture, CLIENT, SERVER, since), what="an exchange")[0]
     finally:
         other.stop()
     check_exchange(request, answer, 4)
