@@ -109,7 +109,7 @@ def test_good(daemon, who):
     ([name(OTHER)], f"192.0.2.{OTHER}:4460", "for other names"),
     ([f"192.0.2.{EXPIRED}"], f"192.0.2.{EXPIRED}:4460", "for other names"),
     ([name(STRANGER)], f"192.0.2.{STRANGER}:4460", "nobody that is trusted"),
-    ([name(STRANGER), "4460", "7"], f"192.0.2.{STRANGER}:4460", "readable trust store"),
+    ([name(STRANGER), "4460", "7"], f"192.0.2.{STRANGER}:4460", "certificates to trust"),
     ([name(PLAIN)], f"192.0.2.{PLAIN}:4460", "nobody listens"),
     ([name(GOOD), "4461"], f"192.0.2.{GOOD}:4461", "nobody listens"),
     ([name(NOBODY)], f"192.0.2.{NOBODY}:4460", "check routes and address"),
