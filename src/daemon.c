@@ -423,6 +423,8 @@ static void on_bus_notice(void *userdata, BusNotice notice, int error)
     }
 }
 
+static const BusHandlers bus_handlers = {.on_notice = on_bus_notice};
+
 static int add_timers(Daemon *daemon)
 {
     int r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0, 1, on_timer, daemon);
@@ -486,7 +488,7 @@ static int connect_parts(Daemon *daemon)
         return r;
     if ((r = log_files_new(&daemon->config->log, daemon->journal, &daemon->logs)) < 0)
         return r;
-    return bus_new(daemon->event, &daemon->service, on_bus_notice, daemon, &daemon->bus);
+    return bus_new(daemon->event, &daemon->service, &bus_handlers, daemon, &daemon->bus);
 }
 
 int daemon_new(const Options *options, Config *config, Journal *journal, Daemon **ret)

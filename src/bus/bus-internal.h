@@ -25,8 +25,8 @@ typedef struct ExportedSource {
 struct Bus {
     sd_event *event;
     Service service;
-    BusListener listener;
-    void *listener_userdata;
+    BusHandlers handlers;
+    void *handlers_userdata;
 
     /* The connection; NULL between two of them. */
     sd_bus *connection;

@@ -36,8 +36,8 @@ static void tell(Bus *bus, BusNotice notice, int error)
     if (notice == BUS_UNAVAILABLE && bus->told_unavailable)
         return;
     bus->told_unavailable = notice == BUS_UNAVAILABLE;
-    if (bus->listener)
-        bus->listener(bus->listener_userdata, notice, error);
+    if (bus->handlers.on_notice)
+        bus->handlers.on_notice(bus->handlers_userdata, notice, error);
 }
 
 /* What hangs on the connection goes first, while it can still be told of. */
@@ -191,7 +191,7 @@ static void connect_or_retry(Bus *bus)
     back_off(bus);
 }
 
-int bus_new(sd_event *event, const Service *service, BusListener listener, void *userdata, Bus **ret)
+int bus_new(sd_event *event, const Service *service, const BusHandlers *handlers, void *userdata, Bus **ret)
 {
     cleanup_(bus_freep) Bus *bus = calloc(1, sizeof(*bus));
 
@@ -199,8 +199,8 @@ int bus_new(sd_event *event, const Service *service, BusListener listener, void 
         return -ENOMEM;
     bus->event = sd_event_ref(event);
     bus->service = *service;
-    bus->listener = listener;
-    bus->listener_userdata = userdata;
+    bus->handlers = *handlers;
+    bus->handlers_userdata = userdata;
     bus->retry_usec = RETRY_USEC_MIN;
     int r = sd_event_add_time_relative(event, &bus->retry, CLOCK_MONOTONIC, 0, TIMER_ACCURACY, on_retry, bus);
     if (r < 0)

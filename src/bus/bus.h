@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macros.h"
+#include "core/api/network.h"
 #include "core/api/service.h"
 
 typedef struct Bus Bus;
@@ -22,12 +23,16 @@ typedef enum BusNotice {
     BUS_NAME_REFUSED,  /* connected, but another process has the name, or the bus forbids it to us. error */
 } BusNotice;
 
-typedef void (*BusListener)(void *userdata, BusNotice notice, int error);
+/* Whom we hear on the bus besides our own clients. All are called from the event loop; values are valid
+ * during the call only. */
+typedef struct BusHandlers {
+    void (*on_notice)(void *userdata, BusNotice notice, int error); /* may be NULL */
+} BusHandlers;
 
 /* Starts connecting to DBUS_SYSTEM_BUS_ADDRESS or the standard address, and serves as long as it lives.
- * event: referenced. service: copied; what its methods need must outlive the Bus. listener: may be NULL.
+ * event: referenced. service: copied; what its methods need must outlive the Bus. handlers: copied.
  * Returns a negative errno for lack of memory only, never for lack of a bus. */
-int bus_new(sd_event *event, const Service *service, BusListener listener, void *userdata,
+int bus_new(sd_event *event, const Service *service, const BusHandlers *handlers, void *userdata,
             Bus **ret) must_check_;
 Bus *bus_free(Bus *bus);
 DEFINE_CLEANUP(Bus, bus_free);

@@ -478,7 +478,7 @@ static int run(World *world)
     int r = sd_event_default(&world->event);
 
     if (r >= 0)
-        r = bus_new(world->event, &service, on_notice, world, &world->bus);
+        r = bus_new(world->event, &service, &(BusHandlers) {.on_notice = on_notice}, world, &world->bus);
     if (r >= 0)
         r = sd_event_add_io(world->event, NULL, STDIN_FILENO, EPOLLIN, on_input, world);
     if (r >= 0)
