@@ -51,10 +51,11 @@ typedef struct NtpTime {
     uint64_t value;
 } NtpTime;
 
-/* The instant that is given to core with every input: both clocks, read together. */
+/* The instant that is given to core with every input: the clocks, read together. */
 typedef struct Now {
     MonoTime mono;
     RawTime raw;
+    int64_t asleep_ns; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC: how long the machine has slept since its boot */
 } Now;
 
 /* a - b in seconds. */

@@ -11,7 +11,7 @@
 
 typedef struct KernelClock KernelClock;
 
-/* Both clocks read together: as close to one instant as a few tries get. */
+/* The clocks read together: as close to one instant as a few tries get. */
 Now kernel_clock_now(void);
 
 /* Smallest step that two readings of the clock in a row show, s; 1e-9..1. */

@@ -98,15 +98,26 @@ static void test_corrected(void **state)
     assert_true(clock.epoch != epoch && clock.corrected == 0);
 }
 
-static void test_jumps(void **state)
+static void test_disruptions(void **state)
 {
     static const struct {
         const char *name;
-        int64_t jump;
+        int64_t jump, slept;
         int readings; /* until it is believed; 0: never */
     } rows[] = {
-        {"noise", 400000, 0},    {"a millisecond", 1000000, 2}, {"back a millisecond", -1000000, 2},
-        {"0.9 s", 900000000, 2}, {"a second", NSEC_PER_SEC, 1}, {"back a day", -86400 * NSEC_PER_SEC, 1},
+        {"noise", 400000, 0, 0},
+        {"a millisecond", 1000000, 0, 2},
+        {"back a millisecond", -1000000, 0, 2},
+        {"0.9 s", 900000000, 0, 2},
+        {"a second", NSEC_PER_SEC, 0, 1},
+        {"back a day", -86400 * NSEC_PER_SEC, 0, 1},
+        {"noise of both", 400000, 400000, 0},
+        {"a nap", 0, 300000000, 2},
+        {"a sleep of a second", 0, NSEC_PER_SEC, 1},
+        {"a night", 0, 36000 * NSEC_PER_SEC, 1},
+        {"a night, and the clock is set by a millisecond", 1000000, 36000 * NSEC_PER_SEC, 1},
+        {"a night, and the clock is set back to where it was", -36000 * NSEC_PER_SEC, 36000 * NSEC_PER_SEC,
+         1},
     };
 
     (void) state;
@@ -116,14 +127,17 @@ static void test_jumps(void **state)
         for (int k = 1; k <= 5 && readings == 0; k++) {
             Now now = at(k * NSEC_PER_SEC);
             now.raw.ns += rows[i].jump;
-            int64_t found = clock_check_jump(&clock, now);
-            if (found == 0)
+            now.raw.ns += rows[i].slept;
+            now.asleep_ns = rows[i].slept;
+            ClockDisruption found;
+            if (!clock_check_disruption(&clock, now, &found))
                 continue;
             readings = k;
-            assert_int_equal(found, rows[i].jump);
+            assert_int_equal(found.jump_ns, rows[i].jump);
+            assert_int_equal(found.slept_ns, rows[i].slept);
             assert_true(llabs(clock_to_local(&clock, now.raw).ns - START - k * NSEC_PER_SEC) < 10);
             assert_int_equal(clock_remaining_ns(&clock, now.raw), 0);
-            assert_int_equal(clock_check_jump(&clock, now), 0);
+            assert_false(clock_check_disruption(&clock, now, &found));
         }
         if (readings != rows[i].readings)
             fail_msg("%s", rows[i].name);
@@ -135,24 +149,31 @@ static void test_torn_readings(void **state)
 {
     Clock clock = clock_start(at(0), 0);
     Now torn = at(NSEC_PER_SEC);
+    ClockDisruption found;
 
     (void) state;
     torn.raw.ns += 20000000;
-    assert_int_equal(clock_check_jump(&clock, torn), 0);
-    assert_true(clock_suspects_jump(&clock));
-    assert_int_equal(clock_check_jump(&clock, at(2 * NSEC_PER_SEC)), 0);
-    assert_false(clock_suspects_jump(&clock));
-    assert_int_equal(clock_check_jump(&clock, torn), 0);
+    assert_false(clock_check_disruption(&clock, torn, &found));
+    assert_true(clock_suspects_disruption(&clock));
+    assert_false(clock_check_disruption(&clock, at(2 * NSEC_PER_SEC), &found));
+    assert_false(clock_suspects_disruption(&clock));
+    assert_false(clock_check_disruption(&clock, torn, &found));
     torn.raw.ns -= 15000000;
-    assert_int_equal(clock_check_jump(&clock, torn), 0);
+    assert_false(clock_check_disruption(&clock, torn, &found));
+    /* Held up before CLOCK_BOOTTIME was read: that is neither a sleep nor a step. */
+    torn = at(3 * NSEC_PER_SEC);
+    torn.asleep_ns += 20000000;
+    assert_false(clock_check_disruption(&clock, torn, &found));
+    assert_false(clock_check_disruption(&clock, at(4 * NSEC_PER_SEC), &found));
+    assert_false(clock_suspects_disruption(&clock));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces), cmocka_unit_test(test_many_pieces),
-        cmocka_unit_test(test_model),  cmocka_unit_test(test_corrected),
-        cmocka_unit_test(test_jumps),  cmocka_unit_test(test_torn_readings),
+        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_many_pieces),
+        cmocka_unit_test(test_model),       cmocka_unit_test(test_corrected),
+        cmocka_unit_test(test_disruptions), cmocka_unit_test(test_torn_readings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

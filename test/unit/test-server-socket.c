@@ -35,7 +35,7 @@ static Now now(void)
 
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &mono), 0);
     assert_int_equal(clock_gettime(CLOCK_REALTIME, &raw), 0);
-    return (Now) {{ns_from_timespec(mono)}, {ns_from_timespec(raw)}};
+    return (Now) {.mono = {ns_from_timespec(mono)}, .raw = {ns_from_timespec(raw)}};
 }
 
 static void snapshot(void *userdata, Now at, ServerSnapshot *ret)

@@ -34,7 +34,7 @@ static Now now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &mono);
     clock_gettime(CLOCK_REALTIME, &raw);
-    return (Now) {{ns_from_timespec(mono)}, {ns_from_timespec(raw)}};
+    return (Now) {.mono = {ns_from_timespec(mono)}, .raw = {ns_from_timespec(raw)}};
 }
 
 /* Two fields that belong together, so that half a snapshot would be seen. */

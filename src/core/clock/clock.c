@@ -5,9 +5,10 @@
  * All absolute times stay integers. A product of a span and a frequency is the only thing that passes through
  * a double: for a span of a year and 100 ppm that is exact to a nanosecond, and spans are hours.
  *
- * Noise of Now: a process that is put to sleep between reading the two clocks sees their difference off by
- * that time, once. A real step stays. So a small difference (below JUMP_CERTAIN) counts only when the next
- * reading confirms it; below JUMP_NOISE nothing counts: such a step shows as an offset of the sources. */
+ * Noise of Now: a process that has to wait between reading two clocks sees their difference off by that time,
+ * once. A real step stays, and so does what a sleep adds. So a small difference (below CERTAIN) counts only
+ * when the next reading confirms it; below NOISE nothing counts: such a step shows as an offset of the
+ * sources. */
 
 #include "core/clock/clock.h"
 
@@ -15,12 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JUMP_NOISE   (NSEC_PER_SEC / 2000)
-#define JUMP_CERTAIN NSEC_PER_SEC
+#define NOISE   (NSEC_PER_SEC / 2000)
+#define CERTAIN NSEC_PER_SEC
 
 static int64_t scaled(int64_t ns, double factor)
 {
     return (int64_t) llrint((double) ns * factor);
+}
+
+/* CLOCK_REALTIME - CLOCK_BOOTTIME, ns. */
+static int64_t boot_offset(Now now)
+{
+    return now.raw.ns - now.mono.ns - now.asleep_ns;
 }
 
 Clock clock_start(Now now, double kernel_frequency)
@@ -32,8 +39,8 @@ Clock clock_start(Now now, double kernel_frequency)
         .model_cooked = {now.raw.ns},
         .model_frequency = kernel_frequency,
         .stepped = RAW_UNSET,
-        .realtime_offset = now.raw.ns - now.mono.ns,
-        .suspected_offset = TIME_UNSET,
+        .boot_offset = boot_offset(now),
+        .asleep_ns = now.asleep_ns,
     };
 }
 
@@ -105,8 +112,8 @@ void clock_on_step(Clock *clock, RawTime after, int64_t offset_ns)
                       });
     clock_begin_epoch(clock);
     clock->stepped = after;
-    clock->realtime_offset += offset_ns;
-    clock->suspected_offset = TIME_UNSET;
+    clock->boot_offset += offset_ns;
+    clock->suspects = false;
 }
 
 void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double frequency)
@@ -119,25 +126,43 @@ void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double fr
 
 int64_t clock_jump_ns(const Clock *clock, Now now)
 {
-    return now.raw.ns - now.mono.ns - clock->realtime_offset;
+    return boot_offset(now) - clock->boot_offset;
 }
 
-int64_t clock_check_jump(Clock *clock, Now now)
+static bool is_more_than(int64_t limit, ClockDisruption d)
 {
-    int64_t offset = now.raw.ns - now.mono.ns;
-    int64_t jump = clock_jump_ns(clock, now);
+    return llabs(d.jump_ns) > limit || llabs(d.slept_ns) > limit;
+}
 
-    if (llabs(jump) < JUMP_NOISE) {
-        clock->suspected_offset = TIME_UNSET;
-        return 0;
+static bool is_confirmed(const Clock *clock, Now now)
+{
+    ClockDisruption since = {boot_offset(now) - clock->suspected_offset,
+                             now.asleep_ns - clock->suspected_sleep};
+
+    return clock->suspects && !is_more_than(NOISE, since);
+}
+
+bool clock_check_disruption(Clock *clock, Now now, ClockDisruption *ret)
+{
+    ClockDisruption found = {clock_jump_ns(clock, now), now.asleep_ns - clock->asleep_ns};
+
+    if (!is_more_than(NOISE, found)) {
+        clock->suspects = false;
+        return false;
     }
-    if (llabs(jump) < JUMP_CERTAIN &&
-        (clock->suspected_offset == TIME_UNSET || llabs(offset - clock->suspected_offset) > JUMP_NOISE)) {
-        clock->suspected_offset = offset;
-        return 0;
+    if (!is_more_than(CERTAIN - 1, found) && !is_confirmed(clock, now)) {
+        clock->suspects = true;
+        clock->suspected_offset = boot_offset(now);
+        clock->suspected_sleep = now.asleep_ns;
+        return false;
     }
 
-    clock_on_step(clock, now.raw, jump);
+    clock_on_step(clock, now.raw, found.jump_ns + found.slept_ns);
+    clock->boot_offset = boot_offset(now);
+    clock->asleep_ns = now.asleep_ns;
     clock_set_model(clock, clock->pieces[0].local, (CookedTime) {now.raw.ns}, clock->model_frequency);
-    return jump;
+    /* What is noise in one of the two did not happen. */
+    ret->jump_ns = llabs(found.jump_ns) > NOISE ? found.jump_ns : 0;
+    ret->slept_ns = llabs(found.slept_ns) > NOISE ? found.slept_ns : 0;
+    return true;
 }

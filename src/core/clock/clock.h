@@ -12,6 +12,7 @@
  * The kernel clock chases the model: what is still to be slewed is cooked - raw at the same instant. */
 
 #include "base/instant.h"
+#include "base/macros.h"
 
 /* Pieces that are kept. An adjustment comes at most about once a second, a packet's timestamp is at most some
  * seconds old. */
@@ -33,9 +34,18 @@ typedef struct Clock {
     int64_t corrected;        /* ns by which it was set, not steered, since the epoch began */
     uint32_t epoch;           /* counts how often that has begun anew */
     RawTime stepped;          /* the kernel clock just after the last step of anybody; unset: none */
-    int64_t realtime_offset;  /* ns, raw - mono: changes by steps only */
-    int64_t suspected_offset; /* ns, another value seen once; TIME_UNSET: none */
+    int64_t boot_offset;      /* ns, CLOCK_REALTIME - CLOCK_BOOTTIME: changes by steps only */
+    int64_t asleep_ns;        /* Now.asleep_ns: changes by sleeping only */
+    bool suspects;            /* others were seen once: */
+    int64_t suspected_offset; /* boot_offset */
+    int64_t suspected_sleep;  /* asleep_ns */
 } Clock;
+
+/* What the kernel clock did that no oscillator does. */
+typedef struct ClockDisruption {
+    int64_t jump_ns;  /* somebody else set it: by so much */
+    int64_t slept_ns; /* the machine slept, and the kernel has added for how long, as it believes */
+} ClockDisruption;
 
 /* kernel_frequency: what the kernel applies at the moment. The model starts as the kernel clock itself. */
 Clock clock_start(Now now, double kernel_frequency);
@@ -62,17 +72,18 @@ void clock_begin_epoch(Clock *clock);
 /* True time is `cooked` at `local` and goes on with that frequency. */
 void clock_set_model(Clock *clock, LocalTime local, CookedTime cooked, double frequency);
 
-/* Looks whether somebody else stepped the clock since the last call: CLOCK_MONOTONIC is slewed with
- * CLOCK_REALTIME but never stepped, so their difference is constant but for the noise of reading one after
- * the other. Returns the step in ns, 0 for none; after a step the local scale goes on as if nothing had
- * happened, and the model agrees with the kernel clock again. */
-int64_t clock_check_jump(Clock *clock, Now now);
+/* Looks whether somebody else stepped the clock since the last call, or the machine slept. CLOCK_MONOTONIC
+ * and CLOCK_BOOTTIME are slewed with CLOCK_REALTIME but never stepped, and of a sleep CLOCK_MONOTONIC knows
+ * nothing: so all differences are constant but for the noise of reading one clock after the other. False:
+ * neither happened. After it the local scale goes on as if nothing had happened, and the model agrees with
+ * the kernel clock again. */
+bool clock_check_disruption(Clock *clock, Now now, ClockDisruption *ret) must_check_;
 
 /* How far the kernel clock has been stepped by others, as this reading has it; with all its noise. */
 int64_t clock_jump_ns(const Clock *clock, Now now);
 
 /* A difference is being suspected: call again soon with a fresh reading. */
-static inline bool clock_suspects_jump(const Clock *clock)
+static inline bool clock_suspects_disruption(const Clock *clock)
 {
-    return clock->suspected_offset != TIME_UNSET;
+    return clock->suspects;
 }

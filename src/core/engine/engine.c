@@ -121,11 +121,12 @@ Engine *engine_free(Engine *engine)
 
 void engine_enter(Engine *engine, Now now)
 {
+    ClockDisruption disruption;
+
     engine->now = now;
     engine_pass_leap(engine);
-    int64_t jump = clock_check_jump(&engine->clock, now);
-    if (jump != 0 && !engine->ended)
-        engine_on_jump(engine, jump);
+    if (clock_check_disruption(&engine->clock, now, &disruption) && !engine->ended)
+        engine_on_jump(engine, disruption.jump_ns + disruption.slept_ns);
 }
 
 static bool is_due(const Engine *engine, MonoTime deadline)
@@ -320,7 +321,7 @@ MonoTime engine_deadline(const Engine *engine)
         return MONO_UNSET;
     deadline = mono_earliest(deadline, engine->prelude_end);
     deadline = mono_earliest(deadline, engine_local_deadline(engine));
-    if (clock_suspects_jump(&engine->clock))
+    if (clock_suspects_disruption(&engine->clock))
         return engine->now.mono;
     deadline = mono_earliest(deadline, engine_broadcast_deadline(engine));
     for (size_t i = 0; i < engine->source_count; i++) {
