@@ -9,7 +9,7 @@
 #include <math.h>
 #include <time.h>
 
-#define FIELDS_MAX 10
+#define FIELDS_MAX 11
 
 typedef void (*TextWriter)(const Event *event, const char *drift_file, Text *text);
 
@@ -354,6 +354,15 @@ static void text_overruled(const Event *event, const char *drift_file, Text *tex
         event->value);
 }
 
+static void text_offer_refused(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "Refused %u of the servers that the network offers on %s (%s), \"%s\"",
+                       event->count, event->interface, source_origin_name(event->origin), event->name);
+    text_append_format(text, "%s: %s", event->count > 1 ? " and others" : "",
+                       offer_refusal_text(event->refusal));
+}
+
 static const struct {
     TextWriter write;
     LogLevel level;
@@ -392,6 +401,7 @@ static const struct {
     [EVENT_KEYS_FAILED] = {text_keys_failed, LOG_LEVEL_WARNING, "ee4546e445f040869d119b822a520a20"},
     [EVENT_TIME_CONFIRMED] = {text_confirmed, LOG_LEVEL_WARNING, "509cc462833b451bad40b5fa0ffbbc7d"},
     [EVENT_STAMP_OVERRULED] = {text_overruled, LOG_LEVEL_WARNING, "2db6f10aa4c6405cbc989af610c4ef4f"},
+    [EVENT_OFFER_REFUSED] = {text_offer_refused, LOG_LEVEL_WARNING, "78a12e5e14664bba91e488c83dc018cd"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},
 };
 
@@ -452,6 +462,9 @@ void event_log(Journal *journal, const Event *event, const char *drift_file)
         add_field(&fields, "TIMEBALL_RESULT", command_result_name(event->result));
     if (event->kind == EVENT_KEYS_FAILED)
         add_field(&fields, "TIMEBALL_NTS_FAILURE", nts_failure_name(event->failure));
+    if (event->kind == EVENT_OFFER_REFUSED)
+        add_field(&fields, "TIMEBALL_REFUSAL", offer_refusal_name(event->refusal));
+    add_field(&fields, "TIMEBALL_INTERFACE", event->interface);
     if (event->key != 0) {
         text_append_format(&number, "%u", event->key);
         add_field(&fields, "TIMEBALL_KEY", offset);

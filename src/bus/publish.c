@@ -199,6 +199,7 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_SOURCE_NOT_ADDED:
     case EVENT_TIME_CONFIRMED:
     case EVENT_STAMP_OVERRULED:
+    case EVENT_OFFER_REFUSED:
     case EVENT_KIND_COUNT: break;
     }
 }

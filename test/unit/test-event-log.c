@@ -39,6 +39,14 @@ static void test_texts(void **state)
         {{EVENT_STAMP_OVERRULED, .value = 86400},
          "The time that was known once is 86400 seconds later than what most authenticated sources say: it "
          "is given up"},
+        {{EVENT_OFFER_REFUSED, .name = "a;b", .interface = "eth0", .origin = ORIGIN_NETWORKD, .count = 1,
+          .refusal = OFFER_NO_NAME},
+         "Refused 1 of the servers that the network offers on eth0 (networkd), \"a;b\": It is neither a name "
+         "nor an address"},
+        {{EVENT_OFFER_REFUSED, .name = "a.example", .interface = "eth0", .origin = ORIGIN_NETWORK_MANAGER,
+          .count = 992, .refusal = OFFER_TOO_MANY},
+         "Refused 992 of the servers that the network offers on eth0 (networkmanager), \"a.example\" and "
+         "others: There are too many"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_CONTRADICTORY},
          "Time of 192.0.2.4 (" NAME ") is outside the dates of its own certificates"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_UNCONFIRMED, .value = 1,

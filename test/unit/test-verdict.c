@@ -27,6 +27,16 @@ static const char *origin_name(unsigned v)
     return timestamp_origin_name((TimestampOrigin) v);
 }
 
+static const char *source_from(unsigned v)
+{
+    return source_origin_name((SourceOrigin) v);
+}
+
+static const char *refusal_name(unsigned v)
+{
+    return offer_refusal_name((OfferRefusal) v);
+}
+
 static const char *packet_name(unsigned v)
 {
     return packet_verdict_name((PacketVerdict) v);
@@ -72,6 +82,8 @@ static void test_names_are_unique_identifiers(void **state)
         {"leap", leap_name, LEAP_UNSYNCHRONIZED + 1},
         {"kind", kind_name, SOURCE_REFCLOCK + 1},
         {"origin", origin_name, TIMESTAMP_HARDWARE + 1},
+        {"source origin", source_from, ORIGIN_COUNT},
+        {"refusal", refusal_name, OFFER_REFUSAL_COUNT},
         {"packet", packet_name, PACKET_VERDICT_COUNT},
         {"state", state_name, STATE_COUNT},
         {"reason", reason_name, CLOCK_REASON_COUNT},
@@ -112,6 +124,8 @@ static void test_texts_are_sentences(void **state)
         assert_sentence(clock_reason_text((ClockReason) i));
     for (unsigned i = 0; i <= COMMAND_RESULT_COUNT; i++)
         assert_sentence(command_result_text((CommandResult) i));
+    for (unsigned i = 0; i <= OFFER_REFUSAL_COUNT; i++)
+        assert_sentence(offer_refusal_text((OfferRefusal) i));
 }
 
 static void test_letters(void **state)

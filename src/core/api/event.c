@@ -43,6 +43,7 @@ static const char *const event_names[] = {
     [EVENT_NO_INITSTEPSLEW] = "no-initstepslew",
     [EVENT_TIME_CONFIRMED] = "time-confirmed",
     [EVENT_STAMP_OVERRULED] = "stamp-overruled",
+    [EVENT_OFFER_REFUSED] = "offer-refused",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

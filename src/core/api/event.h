@@ -6,6 +6,7 @@
  * event is emitted after the state that it tells of is in place, so that a query from the listener sees it.
  */
 
+#include "core/api/network.h"
 #include "core/api/nts.h"
 #include "core/api/report.h"
 
@@ -47,6 +48,8 @@ typedef enum EventKind {
     EVENT_TIME_CONFIRMED,  /* the clock did not fit the dates of certificates: agreeing sources say what does
                             */
     EVENT_STAMP_OVERRULED, /* value: s by which what was written down once is later than what sources say */
+    EVENT_OFFER_REFUSED,   /* origin, interface: so many servers (count), the first (name), for that refusal
+                            */
     EVENT_KIND_COUNT,
 } EventKind;
 
@@ -55,6 +58,10 @@ typedef struct Event {
     SourceId source;            /* 0: none */
     char name[SOURCE_NAME_MAX]; /* of the source; "": none */
     IpAddress address, previous;
+    SourceOrigin origin;                /* of the source, or of the offer */
+    char interface[INTERFACE_NAME_MAX]; /* with servers that a network offers; "": none */
+    OfferRefusal refusal;
+    uint32_t count;
     SourceState state;
     ClockReason reason;
     CommandResult result;

@@ -52,6 +52,9 @@ typedef struct ClockReport {
     uint32_t step_count;    /* steps since start */
 } ClockReport;
 
+/* Room for where a source is from: the name of a file in a sourcedir, or of an interface. */
+#define ORIGIN_NAME_MAX 64
+
 /* The reach register: the last eight polls, newest in bit 0. */
 typedef struct SourceReport {
     SourceId id;
@@ -60,6 +63,8 @@ typedef struct SourceReport {
     IpEndpoint remote;          /* address IP_UNSPEC while unresolved */
     uint32_t reference_id;      /* of its address, or of the reference clock; its id while unresolved */
     SourceState state;
+    SourceOrigin origin;
+    char origin_name[ORIGIN_NAME_MAX]; /* of the .sources file or of the interface; "": neither */
     bool online;
     bool resolving; /* its name has no address yet */
     uint8_t reachability;

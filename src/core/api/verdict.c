@@ -31,6 +31,12 @@ static const char *const kind_names[] = {
 };
 static_assert(ELEMENTS(kind_names) == SOURCE_REFCLOCK + 1, "one row for each member");
 
+static const char *const source_origin_names[] = {
+    [ORIGIN_CONFIGURATION] = "configuration",    [ORIGIN_FILE] = "file",         [ORIGIN_COMMAND] = "command",
+    [ORIGIN_NETWORK_MANAGER] = "networkmanager", [ORIGIN_NETWORKD] = "networkd",
+};
+static_assert(ELEMENTS(source_origin_names) == ORIGIN_COUNT, "one row for each member");
+
 static const char *const origin_names[] = {
     [TIMESTAMP_DAEMON] = "daemon",
     [TIMESTAMP_KERNEL] = "kernel",
@@ -143,6 +149,15 @@ static const Wording command_wordings[] = {
 };
 static_assert(ELEMENTS(command_wordings) == COMMAND_RESULT_COUNT, "one row for each member");
 
+static const Wording refusal_wordings[] = {
+    [OFFER_NOT_REFUSED] = {"ok", "It was taken"},
+    [OFFER_NO_NAME] = {"no-name", "It is neither a name nor an address"},
+    [OFFER_NO_SERVER] = {"no-server", "Nobody else can answer at that address"},
+    [OFFER_TOO_MANY] = {"too-many", "There are too many"},
+    [OFFER_TOO_LONG] = {"too-long", "The list is too long"},
+};
+static_assert(ELEMENTS(refusal_wordings) == OFFER_REFUSAL_COUNT, "one row for each member");
+
 /* One of the tables above, by any number. */
 static const Wording *wording_at(const Wording *table, size_t count, unsigned index)
 {
@@ -171,6 +186,11 @@ const char *leap_status_name(LeapStatus leap)
 const char *source_kind_name(SourceKind kind)
 {
     return name_at(kind_names, ELEMENTS(kind_names), kind);
+}
+
+const char *source_origin_name(SourceOrigin origin)
+{
+    return name_at(source_origin_names, ELEMENTS(source_origin_names), origin);
 }
 
 const char *timestamp_origin_name(TimestampOrigin origin)
@@ -226,4 +246,14 @@ const char *command_result_name(CommandResult result)
 const char *command_result_text(CommandResult result)
 {
     return wording_at(command_wordings, ELEMENTS(command_wordings), result)->text;
+}
+
+const char *offer_refusal_name(OfferRefusal refusal)
+{
+    return wording_at(refusal_wordings, ELEMENTS(refusal_wordings), refusal)->name;
+}
+
+const char *offer_refusal_text(OfferRefusal refusal)
+{
+    return wording_at(refusal_wordings, ELEMENTS(refusal_wordings), refusal)->text;
 }

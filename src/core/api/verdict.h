@@ -14,6 +14,16 @@ typedef enum LeapStatus { LEAP_NORMAL = 0, LEAP_INSERT, LEAP_DELETE, LEAP_UNSYNC
 
 typedef enum SourceKind { SOURCE_SERVER = 0, SOURCE_POOL, SOURCE_PEER, SOURCE_REFCLOCK } SourceKind;
 
+/* Who has named a source. */
+typedef enum SourceOrigin {
+    ORIGIN_CONFIGURATION = 0,
+    ORIGIN_FILE,    /* a .sources file of a sourcedir */
+    ORIGIN_COMMAND, /* somebody on the bus */
+    ORIGIN_NETWORK_MANAGER,
+    ORIGIN_NETWORKD,
+    ORIGIN_COUNT,
+} SourceOrigin;
+
 /* Where a timestamp was taken. */
 typedef enum TimestampOrigin { TIMESTAMP_DAEMON = 0, TIMESTAMP_KERNEL, TIMESTAMP_HARDWARE } TimestampOrigin;
 
@@ -118,20 +128,33 @@ typedef enum CommandResult {
     COMMAND_RESULT_COUNT,
 } CommandResult;
 
+/* What is wrong with a server that a network offers. */
+typedef enum OfferRefusal {
+    OFFER_NOT_REFUSED = 0,
+    OFFER_NO_NAME,   /* neither the name of a host nor an address */
+    OFFER_NO_SERVER, /* an address at which nobody else can answer */
+    OFFER_TOO_MANY,
+    OFFER_TOO_LONG, /* the text as a whole */
+    OFFER_REFUSAL_COUNT,
+} OfferRefusal;
+
 /* Stable lower-case identifiers with dashes ("missing-samples"), for D-Bus and --json. Never NULL. */
 const char *leap_status_name(LeapStatus leap);
 const char *source_kind_name(SourceKind kind);
+const char *source_origin_name(SourceOrigin origin);
 const char *timestamp_origin_name(TimestampOrigin origin);
 const char *packet_verdict_name(PacketVerdict verdict);
 const char *source_state_name(SourceState state);
 const char *clock_reason_name(ClockReason reason);
 const char *command_result_name(CommandResult result);
+const char *offer_refusal_name(OfferRefusal refusal);
 
 /* One sentence for people, without full stop. */
 const char *packet_verdict_text(PacketVerdict verdict);
 const char *source_state_text(SourceState state);
 const char *clock_reason_text(ClockReason reason);
 const char *command_result_text(CommandResult result);
+const char *offer_refusal_text(OfferRefusal refusal);
 
 /* The letter of `selectdata`, and the coarser one of `sources` (one of *+-x~?). */
 char source_state_letter(SourceState state);

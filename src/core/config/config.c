@@ -128,6 +128,32 @@ int config_add_source(Config *config, const SourceConfig *source)
     return 0;
 }
 
+/* A slash at the end, or two, are the same directory; so is the old name of /run. */
+static bool is_offers_directory(const char *path, size_t length)
+{
+    static const char old[] = "/var" CONFIG_OFFERS_DIRECTORY;
+    const size_t skip = strlen("/var");
+
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return (length == strlen(old) && memcmp(path, old, length) == 0) ||
+           (length == strlen(old) - skip && memcmp(path, old + skip, length) == 0);
+}
+
+bool config_takes_offers(const Config *config)
+{
+    for (size_t i = 0; config->source_dirs && config->source_dirs[i]; i++)
+        for (const char *path = config->source_dirs[i]; *path != '\0';) {
+            size_t length = strcspn(path, " ");
+
+            if (is_offers_directory(path, length))
+                return true;
+            path += length;
+            path += strspn(path, " ");
+        }
+    return false;
+}
+
 void config_drop_source_files(Config *config)
 {
     size_t kept = 0, files = strings_count(config->files);

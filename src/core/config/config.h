@@ -21,6 +21,10 @@
 /* SourceConfig.asymmetry: to be estimated. */
 #define SOURCE_ASYMMETRY_UNKNOWN 1.0
 
+/* The directory for .sources files that scripts of others write with the servers of DHCP. Whoever names it in
+ * a sourcedir wants those servers. */
+#define CONFIG_OFFERS_DIRECTORY "/run/chrony-dhcp"
+
 /* One server, pool or peer line. */
 typedef struct SourceConfig {
     SourceKind kind;            /* SOURCE_SERVER, SOURCE_POOL or SOURCE_PEER */
@@ -53,7 +57,8 @@ typedef struct SourceConfig {
     bool copy;                        /* its reference ID and stratum are taken over */
     bool xleave;                      /* interleaved mode */
     bool mono_root;                   /* extension field F323 */
-    char origin[64]; /* base name of the .sources file that it came from; "": the configuration itself */
+    char origin[ORIGIN_NAME_MAX]; /* base name of the .sources file that it came from; "": the configuration
+                                     itself */
 } SourceConfig;
 
 /* What authentication counts in selection: authselectmode. */
@@ -157,6 +162,9 @@ int config_copy(const Config *config, Config **ret) must_check_;
 
 /* Append a copy. */
 int config_add_source(Config *config, const SourceConfig *source) must_check_;
+
+/* Whether servers that networks offer are wanted: CONFIG_OFFERS_DIRECTORY is a sourcedir. */
+bool config_takes_offers(const Config *config);
 
 /* Forgets what came from .sources files. */
 void config_drop_source_files(Config *config);

@@ -26,7 +26,7 @@ static bool in_network(const IpAddress *address, const IpAddress *network, unsig
 
 static bool meets(const Source *source, const SourceMask *mask)
 {
-    if (source->origin == SOURCE_OF_PRELUDE)
+    if (source->owner == SOURCE_OF_PRELUDE)
         return false;
     if (mask->id.value != 0)
         return source_id_equal(source->id, mask->id);
@@ -165,6 +165,7 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
         Source *source = engine_find(engine, command->sources.id);
         if (!source)
             return COMMAND_NO_SOURCE;
+        engine_dismiss_offered(engine, source);
         engine_remove(engine, source);
         engine_select(engine);
         return COMMAND_OK;
@@ -238,7 +239,7 @@ static bool is_wanted(const Config *config, const Source *source)
 static bool is_there(const Engine *engine, const SourceConfig *line)
 {
     for (size_t i = 0; i < engine->source_count; i++)
-        if (engine->sources[i]->origin == SOURCE_OF_CONFIGURATION &&
+        if (engine->sources[i]->owner == SOURCE_OF_CONFIGURATION &&
             source_config_equal(&engine->sources[i]->line, line))
             return true;
     return false;
@@ -260,6 +261,34 @@ static void replace_config(Engine *engine, Config *config)
         engine_set_local(engine, &config->local);
 }
 
+/* The old configuration had it as well: somebody has removed it since. */
+static bool was_removed(const ConfigDiff *diff, size_t i)
+{
+    return diff && diff->kept_from[i] != CONFIG_NO_SOURCE;
+}
+
+/* diff: from the configuration until now; NULL: all sources that it names are to be there. Takes config over.
+ */
+static int apply_config(Engine *engine, Config *config, const ConfigDiff *diff)
+{
+    replace_config(engine, config);
+    if (engine_log_reserve(engine) < 0)
+        return -ENOMEM;
+    for (size_t i = engine->source_count; i > 0; i--) {
+        Source *source = engine->sources[i - 1];
+        if (source->owner == SOURCE_OF_CONFIGURATION && !is_wanted(config, source))
+            engine_remove(engine, source);
+    }
+    for (size_t i = 0; i < config->source_count; i++)
+        if (!is_there(engine, &config->sources[i]) && !was_removed(diff, i) &&
+            engine_insert(engine, &config->sources[i], SOURCE_OF_CONFIGURATION, NULL) == COMMAND_FAILED)
+            return -ENOMEM;
+    engine_check_offers(engine);
+    engine_retry_keys(engine);
+    engine_select(engine);
+    return 0;
+}
+
 int engine_reconfigure(Engine *engine, const Config *config, Now now)
 {
     Config *copy;
@@ -268,19 +297,18 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
     if (r < 0)
         return r;
     engine_enter(engine, now);
-    replace_config(engine, copy);
-    if (engine_log_reserve(engine) < 0)
-        return -ENOMEM;
-    for (size_t i = engine->source_count; i > 0; i--) {
-        Source *source = engine->sources[i - 1];
-        if (source->origin == SOURCE_OF_CONFIGURATION && !is_wanted(copy, source))
-            engine_remove(engine, source);
-    }
-    for (size_t i = 0; i < copy->source_count; i++)
-        if (!is_there(engine, &copy->sources[i]) &&
-            engine_insert(engine, &copy->sources[i], SOURCE_OF_CONFIGURATION, NULL) == COMMAND_FAILED)
-            return -ENOMEM;
-    engine_retry_keys(engine);
-    engine_select(engine);
-    return 0;
+    engine_restore_offered(engine);
+    return apply_config(engine, copy, NULL);
+}
+
+int engine_reconfigure_sources(Engine *engine, const Config *config, Now now)
+{
+    cleanup_(config_diff_freep) ConfigDiff *diff = NULL;
+    Config *copy;
+    int r = config_diff_new(engine->config, config, &diff);
+
+    if (r < 0 || (r = config_copy(config, &copy)) < 0)
+        return r;
+    engine_enter(engine, now);
+    return apply_config(engine, copy, diff);
 }

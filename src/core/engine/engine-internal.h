@@ -7,6 +7,7 @@
  *   engine.c          entrances: timer, packets, what the world answers; deadline
  *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
  *   engine-broadcast.c our time, unasked
+ *   engine-offers.c   servers that networks offer
  *   engine-peer.c     what is different with peers
  *   engine-prelude.c  initstepslew, before all that
  *   engine-poll.c     requests and answers of one source
@@ -27,6 +28,7 @@
 #include "core/clock/local.h"
 #include "core/clock/manual.h"
 #include "core/clock/reference.h"
+#include "core/config/offered.h"
 #include "core/engine/engine-queue.h"
 #include "core/engine/engine.h"
 #include "core/ntp/client.h"
@@ -45,11 +47,12 @@ typedef enum KeyNews {
 } KeyNews;
 
 /* Who wants a source. */
-typedef enum SourceOrigin {
+typedef enum SourceOwner {
     SOURCE_OF_CONFIGURATION = 0,
     SOURCE_OF_COMMAND, /* a new configuration leaves it alone */
     SOURCE_OF_PRELUDE, /* a host of initstepslew: nobody sees it in the list of sources */
-} SourceOrigin;
+    SOURCE_OF_OFFER,   /* a network offers it: there as long as one does, and nobody else has the same */
+} SourceOwner;
 
 /* What a source with Network Time Security has besides. */
 typedef struct SourceNts {
@@ -78,9 +81,13 @@ typedef struct Source {
     char name[SOURCE_NAME_MAX]; /* unique */
     SourceConfig config;        /* as it is now; commands change it */
     SourceConfig line;          /* as it was given: what a new configuration is compared with */
-    SourceOrigin origin;
+    SourceOwner owner;
     uint32_t pool;  /* members of a pool share it; 0: none */
     bool tentative; /* of a pool, and has not answered yet */
+    struct {
+        OfferProvider provider;
+        char interface[INTERFACE_NAME_MAX];
+    } offer; /* that it is of, or the first of them */
     bool online;
 
     IpEndpoint remote; /* address IP_UNSPEC: unresolved */
@@ -123,6 +130,17 @@ typedef struct Source {
     bool updated; /* a good sample since the last selection */
 } Source;
 
+/* What one provider has told of one interface. */
+typedef struct Offer {
+    OfferProvider provider;
+    char interface[INTERFACE_NAME_MAX];
+    OfferedNames servers;
+    bool dismissed[OFFERED_MAX]; /* somebody has removed it by a command */
+    bool told_refused;           /* those that were refused */
+    bool told_surplus;           /* those for which there was no room beside those of other interfaces */
+    MonoTime gone; /* the provider has vanished: forgotten then; unset: it is there, or has told it again */
+} Offer;
+
 struct Engine {
     EngineSetup setup;
     Config *config;
@@ -153,6 +171,12 @@ struct Engine {
     MonoTime last_stamp;      /* ACTION_SAVE_STAMP; unset: never */
     MonoTime next_refresh;    /* all names are looked up again; unset: never */
     MonoTime next_replace;    /* of a bad source: not before */
+
+    struct {
+        Offer *list; /* owned; in the order in which they came */
+        size_t count;
+        MonoTime deadline; /* something may be different then; unset: no */
+    } offers;
 
     Source **sources; /* in the order of their ids */
     size_t source_count, source_capacity;
@@ -188,25 +212,40 @@ static inline bool engine_runs_once(const Engine *engine)
 /* Asked and selected are the hosts of the prelude at first, the others when it is over. */
 static inline bool engine_asks(const Engine *engine, const Source *source)
 {
-    return engine_in_prelude(engine) == (source->origin == SOURCE_OF_PRELUDE);
+    return engine_in_prelude(engine) == (source->owner == SOURCE_OF_PRELUDE);
 }
 
 /* engine-sources.c */
 Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
-CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOrigin origin, CommandReply *ret);
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwner owner, CommandReply *ret);
 void engine_remove(Engine *engine, Source *source);
 void engine_set_online(Engine *engine, Source *source, bool online);
 void engine_lookup_due(Engine *engine, Source *source);
 void engine_refresh(Engine *engine);
 void engine_pool_answered(Engine *engine, Source *source);
 void engine_replace_bad(Engine *engine);
-bool engine_has_remote(const Engine *engine, const IpEndpoint *remote); /* a source asks there */
+/* A source asks there that does not give way to another one. */
+bool engine_has_remote(const Engine *engine, const IpEndpoint *remote);
 /* It is asked there from now on, and begins anew. */
 void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote);
 static inline bool source_is_resolved(const Source *source)
 {
     return source->remote.address.family != IP_UNSPEC;
 }
+
+/* engine-offers.c */
+SourceOrigin source_origin(const Source *source);
+/* Of whose offer a source is. Returns whether that is another one now. */
+bool source_attribute_offer(const Engine *engine, Source *source);
+void engine_check_offers(Engine *engine); /* makes sources of them, and lets go of those that are no more */
+/* Names or addresses of sources are others now: they are checked soon. */
+void engine_review_offers(Engine *engine);
+/* Somebody else wants a source with that line: an offered one with its name goes. */
+void engine_withdraw_offered(Engine *engine, const SourceConfig *line, SourceOwner owner);
+/* Somebody does not want that one, whoever offers it. */
+void engine_dismiss_offered(Engine *engine, const Source *source);
+void engine_restore_offered(Engine *engine); /* undoes that, of all */
+void engine_clear_offers(Engine *engine);
 
 /* engine-prelude.c */
 int engine_begin_prelude(Engine *engine) must_check_;

@@ -317,7 +317,7 @@ static ClientContext context_of(const Engine *engine, const Source *source)
         .own_reference_id = engine->reference.last.reference_id,
         .own_root_delay = engine->reference.last.root_delay,
         .own_reference = ntp_time_from_ns(engine->reference.last.cooked.ns),
-        .loop_is_fine = source->origin == SOURCE_OF_PRELUDE,
+        .loop_is_fine = source->owner == SOURCE_OF_PRELUDE,
         .pivot_ns = engine_era_pivot(engine),
     };
 }

@@ -49,7 +49,7 @@ static bool is_hopeless(const Engine *engine)
     if (engine->now.mono.ns >= engine->prelude_end.ns)
         return true;
     for (size_t i = 0; i < engine->source_count; i++)
-        if (engine->sources[i]->origin == SOURCE_OF_PRELUDE && may_still_tell(engine->sources[i]))
+        if (engine->sources[i]->owner == SOURCE_OF_PRELUDE && may_still_tell(engine->sources[i]))
             return false;
     return true;
 }
@@ -59,7 +59,7 @@ static void end(Engine *engine)
 {
     engine->prelude_end = MONO_UNSET;
     for (size_t i = engine->source_count; i > 0; i--)
-        if (engine->sources[i - 1]->origin == SOURCE_OF_PRELUDE)
+        if (engine->sources[i - 1]->owner == SOURCE_OF_PRELUDE)
             engine_remove(engine, engine->sources[i - 1]);
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];

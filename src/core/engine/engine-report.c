@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/reference-id.h"
+#include "base/text.h"
 #include "core/engine/engine-internal.h"
 
 /* What a source without samples says of itself, as chronyc shows it. */
@@ -69,7 +70,7 @@ void engine_activity_report(const Engine *engine, ActivityReport *ret)
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         bool bursting = poll_in_burst(&source->poll);
-        if (source->origin == SOURCE_OF_PRELUDE)
+        if (source->owner == SOURCE_OF_PRELUDE)
             continue;
         if (!source_is_resolved(source))
             ret->unresolved++;
@@ -89,7 +90,7 @@ size_t engine_sources(const Engine *engine, SourceId *ret, size_t max)
     size_t count = 0;
 
     for (size_t i = 0; i < engine->source_count; i++) {
-        if (engine->sources[i]->origin == SOURCE_OF_PRELUDE)
+        if (engine->sources[i]->owner == SOURCE_OF_PRELUDE)
             continue;
         if (count < max)
             ret[count] = engine->sources[i]->id;
@@ -133,6 +134,7 @@ bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceRepo
         .reference_id =
             source_is_resolved(source) ? reference_id_of(&source->remote.address) : source->id.value,
         .state = source->outcome.state,
+        .origin = source_origin(source),
         .online = source->online,
         .resolving = !source_is_resolved(source),
         .reachability = source->poll.reach,
@@ -142,6 +144,8 @@ bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceRepo
         .last_receive = source->last_receive,
     };
     memcpy(ret->name, source->name, sizeof(ret->name));
+    (void) text_copy(ret->origin_name, sizeof(ret->origin_name),
+                     source->owner == SOURCE_OF_OFFER ? source->offer.interface : source->line.origin);
     if (source->has_last) {
         const Sample *last = &source->last;
         ret->offset = cooked_diff(last->truth, clock_to_cooked(&engine->clock, last->time));

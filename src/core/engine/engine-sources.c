@@ -88,27 +88,34 @@ static Source *source_free(Source *source)
 DEFINE_CLEANUP(Source, source_free)
 
 /* A host of initstepslew may be a source, too. */
-static bool is_beside(const Source *source, SourceOrigin origin)
+static bool is_beside(const Source *source, SourceOwner owner)
 {
-    return (source->origin == SOURCE_OF_PRELUDE) == (origin == SOURCE_OF_PRELUDE);
+    return (source->owner == SOURCE_OF_PRELUDE) == (owner == SOURCE_OF_PRELUDE);
 }
 
-static bool name_in_use(const Engine *engine, const char *name, SourceOrigin origin)
+/* What a network offers keeps nobody from an address that an administrator's source has or gets: it goes, as
+ * soon as that is seen. */
+static bool yields(const Source *source, SourceOwner to)
+{
+    return source->owner == SOURCE_OF_OFFER && to != SOURCE_OF_OFFER;
+}
+
+static bool name_in_use(const Engine *engine, const char *name, SourceOwner owner)
 {
     for (size_t i = 0; i < engine->source_count; i++)
-        if (is_beside(engine->sources[i], origin) && text_equal(engine->sources[i]->name, name))
+        if (is_beside(engine->sources[i], owner) && text_equal(engine->sources[i]->name, name))
             return true;
     return false;
 }
 
 /* Somebody asks there, or establishes keys there for a server elsewhere. */
-static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port, SourceOrigin origin)
+static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port, SourceOwner owner)
 {
     const IpEndpoint wanted = {.address = *address, .port = port};
 
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
-        if (!is_beside(source, origin))
+        if (!is_beside(source, owner) || yields(source, owner))
             continue;
         if (ip_endpoint_equal(&source->remote, &wanted) ||
             (source->nts && ip_address_equal(&source->nts->host, address)))
@@ -121,6 +128,7 @@ bool engine_has_remote(const Engine *engine, const IpEndpoint *remote)
 {
     for (size_t i = 0; i < engine->source_count; i++)
         if (is_beside(engine->sources[i], SOURCE_OF_CONFIGURATION) &&
+            !yields(engine->sources[i], SOURCE_OF_CONFIGURATION) &&
             ip_endpoint_equal(&engine->sources[i]->remote, remote))
             return true;
     return false;
@@ -180,6 +188,7 @@ void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
     source->memory = (SelectMemory) {0};
     source->bad_updates = 0;
     source->last_good = MONO_UNSET;
+    engine_review_offers(engine);
 }
 
 /* Its name stands for this address now. */
@@ -195,30 +204,32 @@ static void set_address(Engine *engine, Source *source, const IpAddress *address
         source_start_polling(engine, source);
 }
 
-static CommandResult insert_one(Engine *engine, const SourceConfig *line, const char *name,
-                                SourceOrigin origin, const IpAddress *literal, Source **ret)
+static CommandResult insert_one(Engine *engine, const SourceConfig *line, const char *name, SourceOwner owner,
+                                const IpAddress *literal, Source **ret)
 {
     Source *source;
 
     if (engine->source_count >= SOURCES_MAX)
         return COMMAND_TOO_MANY;
-    if (name_in_use(engine, name, origin))
+    if (name_in_use(engine, name, owner))
         return COMMAND_EXISTS;
     if (!reserve(engine) || source_new(engine, line, name, &source) < 0)
         return COMMAND_FAILED;
-    source->origin = origin;
+    source->owner = owner;
+    if (owner == SOURCE_OF_OFFER)
+        (void) source_attribute_offer(engine, source);
     engine->sources[engine->source_count++] = source;
     if (literal) {
         source->literal = true;
         set_address(engine, source, literal);
     }
-    if (origin != SOURCE_OF_PRELUDE)
+    if (owner != SOURCE_OF_PRELUDE)
         engine_emit(engine, EVENT_SOURCE_ADDED, source);
     *ret = source;
     return COMMAND_OK;
 }
 
-static CommandResult insert_pool(Engine *engine, const SourceConfig *line, SourceOrigin origin,
+static CommandResult insert_pool(Engine *engine, const SourceConfig *line, SourceOwner owner,
                                  CommandReply *reply)
 {
     int32_t members = MIN(2 * MAX(line->max_sources, 1), POOL_MEMBERS_MAX);
@@ -231,7 +242,7 @@ static CommandResult insert_pool(Engine *engine, const SourceConfig *line, Sourc
 
         text_append(&text, line->name);
         text_append_format(&text, "#%d", (int) i);
-        CommandResult result = insert_one(engine, line, name, origin, NULL, &source);
+        CommandResult result = insert_one(engine, line, name, owner, NULL, &source);
         if (result != COMMAND_OK)
             return result;
         source->pool = pool;
@@ -244,14 +255,14 @@ static CommandResult insert_pool(Engine *engine, const SourceConfig *line, Sourc
     return COMMAND_OK;
 }
 
-static CommandResult insert_server(Engine *engine, const SourceConfig *line, SourceOrigin origin,
+static CommandResult insert_server(Engine *engine, const SourceConfig *line, SourceOwner owner,
                                    const IpAddress *literal, CommandReply *reply)
 {
     Source *source;
 
-    if (literal && address_in_use(engine, literal, line->port, origin))
+    if (literal && address_in_use(engine, literal, line->port, owner))
         return COMMAND_EXISTS;
-    CommandResult result = insert_one(engine, line, line->name, origin, literal, &source);
+    CommandResult result = insert_one(engine, line, line->name, owner, literal, &source);
     if (result != COMMAND_OK)
         return result;
     if (!literal)
@@ -260,7 +271,7 @@ static CommandResult insert_server(Engine *engine, const SourceConfig *line, Sou
     return COMMAND_OK;
 }
 
-CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOrigin origin, CommandReply *ret)
+CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwner owner, CommandReply *ret)
 {
     CommandReply unused;
     CommandReply *reply = ret ? ret : &unused;
@@ -268,13 +279,14 @@ CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOrig
     bool literal = ip_address_parse(line->name, &address);
     CommandResult result;
 
+    engine_withdraw_offered(engine, line, owner);
     if (literal && line->family != IP_UNSPEC && address.family != line->family)
         result = COMMAND_BAD_FAMILY;
     else if (line->kind == SOURCE_POOL && !literal)
-        result = insert_pool(engine, line, origin, reply);
+        result = insert_pool(engine, line, owner, reply);
     else
-        result = insert_server(engine, line, origin, literal ? &address : NULL, reply);
-    if (result != COMMAND_OK && origin != SOURCE_OF_PRELUDE) {
+        result = insert_server(engine, line, owner, literal ? &address : NULL, reply);
+    if (result != COMMAND_OK && owner != SOURCE_OF_PRELUDE) {
         Event *event = engine_emit(engine, EVENT_SOURCE_NOT_ADDED, NULL);
         (void) text_copy(event->name, sizeof(event->name), line->name);
         event->result = result;
@@ -309,8 +321,9 @@ void engine_remove(Engine *engine, Source *source)
             (engine->source_count - i) * sizeof(*engine->sources));
     if (source_id_equal(engine->selected, source->id))
         engine->selected = (SourceId) {0};
-    if (source->origin != SOURCE_OF_PRELUDE)
+    if (source->owner != SOURCE_OF_PRELUDE)
         engine_emit(engine, EVENT_SOURCE_REMOVED, source);
+    engine_review_offers(engine);
     source_free(source);
 }
 
@@ -350,7 +363,7 @@ static void retry_lookup(Engine *engine, Source *source)
     source->lookup.failures++;
     source->lookup.deadline =
         mono_add(engine->now.mono,
-                 source->origin == SOURCE_OF_PRELUDE ? LOOKUP_PRELUDE : LOOKUP_BASE * exp2(exponent));
+                 source->owner == SOURCE_OF_PRELUDE ? LOOKUP_PRELUDE : LOOKUP_BASE * exp2(exponent));
 }
 
 static void fail_lookup(Engine *engine, Source *source)
@@ -391,7 +404,7 @@ static bool assign_address(Engine *engine, Source *source, const IpAddress *addr
 
         if (address->family == IP_UNSPEC ||
             (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
-            address_in_use(engine, address, source->remote.port, source->origin) ||
+            address_in_use(engine, address, source->remote.port, source->owner) ||
             (apart && has_neighbour(engine, source, address)))
             continue;
         set_address(engine, source, address);

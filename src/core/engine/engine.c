@@ -27,6 +27,9 @@ Event *engine_emit(Engine *engine, EventKind kind, const Source *source)
         memcpy(event->name, source->name, sizeof(event->name));
         event->address = source->remote.address;
         event->state = source->outcome.state;
+        event->origin = source_origin(source);
+        if (source->owner == SOURCE_OF_OFFER)
+            memcpy(event->interface, source->offer.interface, sizeof(event->interface));
     }
     return event;
 }
@@ -75,7 +78,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->now = now;
     engine->noise = setup->entropy;
     engine->slew_deadline = engine->last_status = engine->last_stamp = MONO_UNSET;
-    engine->leap_guard = engine->prelude_end = MONO_UNSET;
+    engine->leap_guard = engine->prelude_end = engine->offers.deadline = MONO_UNSET;
     engine->stamp_s = setup->stamp_s;
     engine->last_drift = engine->next_replace = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;
@@ -111,6 +114,7 @@ Engine *engine_free(Engine *engine)
     free(engine->sources);
     free(engine->candidates);
     free(engine->outcomes);
+    engine_clear_offers(engine);
     config_free(engine->config);
     action_queue_clear(&engine->actions);
     event_queue_clear(&engine->events);
@@ -169,6 +173,8 @@ void engine_on_timer(Engine *engine, Now now)
         if (is_due(engine, source->poll_deadline))
             source_poll_due(engine, source);
     }
+    if (is_due(engine, engine->offers.deadline))
+        engine_check_offers(engine);
     engine_advance_prelude(engine);
     engine_replace_bad(engine);
     refresh_status(engine);
@@ -320,6 +326,7 @@ MonoTime engine_deadline(const Engine *engine)
     if (engine->ended)
         return MONO_UNSET;
     deadline = mono_earliest(deadline, engine->prelude_end);
+    deadline = mono_earliest(deadline, engine->offers.deadline);
     deadline = mono_earliest(deadline, engine_local_deadline(engine));
     if (clock_suspects_disruption(&engine->clock))
         return engine->now.mono;

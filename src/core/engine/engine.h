@@ -14,6 +14,7 @@
 #include "core/api/event.h"
 #include "core/api/local-config.h"
 #include "core/api/log-record.h"
+#include "core/api/network.h"
 #include "core/config/config.h"
 #include "core/ntp/aead.h"
 #include "core/ntp/authenticator.h"
@@ -57,6 +58,10 @@ DEFINE_CLEANUP(Engine, engine_free);
  * have. */
 int engine_reconfigure(Engine *engine, const Config *config, Now now) must_check_;
 
+/* The same with what the files of a sourcedir say now. Other than engine_reconfigure(), it leaves alone what
+ * commands have removed. */
+int engine_reconfigure_sources(Engine *engine, const Config *config, Now now) must_check_;
+
 /* The keys behind the authenticator are others now. */
 void engine_on_keys_changed(Engine *engine, Now now);
 
@@ -97,6 +102,13 @@ void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstabl
 /* Another answer: what was kept from an earlier run. False: it is of no use any more, and the answer is still
  * due. */
 bool engine_on_keys_kept(Engine *engine, SourceId source, const NtsKept *kept, Now now) must_check_;
+
+/* Servers that a network offers: all of one provider for one interface, in place of what it offered there
+ * before. They become sources where the configuration says so (config_takes_offers()). */
+void engine_on_offered(Engine *engine, const OfferedServers *offered, Now now);
+/* complete false: the provider has vanished; what it offered stays for a while. True: it is there, and has
+ * told all of its offers; what was of an earlier life and has not been told again is over. */
+void engine_on_provider(Engine *engine, OfferProvider provider, bool complete, Now now);
 
 /* ACTION_SET_FREQUENCY took effect at that instant with that frequency (the kernel rounds); ok false:
  * refused, and nothing changed. Called from inside the interpreter, before further actions are taken out. */
