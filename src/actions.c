@@ -122,7 +122,7 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_SEND: send_packet(world, &action); break;
         case ACTION_CLOSE: exchanges_close(world->exchanges, action.close); break;
         case ACTION_RESOLVE:
-            lookup_ask(world->lookup, action.resolve.source, action.resolve.family, action.resolve.name);
+            lookup_ask(world->lookup, action.resolve.source.value, &action.resolve.question);
             break;
         case ACTION_SET_FREQUENCY: set_frequency(world, engine, &action); break;
         case ACTION_STEP: step(world, engine, &action); break;

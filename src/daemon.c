@@ -61,11 +61,11 @@ static const ExchangeHandlers exchange_handlers = {.on_packet = on_packet,
                                                    .on_sent = on_sent,
                                                    .on_failed = on_failed};
 
-static void on_resolved(void *userdata, SourceId source, const IpAddress *addresses, size_t count)
+static void on_resolved(void *userdata, uint64_t source, const LookupAnswer *answer)
 {
     Daemon *daemon = userdata;
 
-    engine_on_resolved(daemon->engine, source, addresses, count, kernel_clock_now());
+    engine_on_resolved(daemon->engine, (SourceId) {(uint32_t) source}, answer, kernel_clock_now());
 }
 
 static void on_keys_established(void *userdata, SourceId source, const NtsEstablishment *establishment)

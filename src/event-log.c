@@ -85,6 +85,12 @@ static void text_resolve_failed(const Event *event, const char *drift_file, Text
     text_append_format(text, "No address found for %s, will be tried again", event->name);
 }
 
+static void text_resolve_bogus(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append_format(text, "DNSSEC refuses what %s is said to mean, will be tried again", event->name);
+}
+
 static void text_kiss_rate(const Event *event, const char *drift_file, Text *text)
 {
     (void) drift_file;
@@ -375,6 +381,7 @@ static const struct {
     [EVENT_SOURCE_RESOLVED] = {text_resolved, LOG_LEVEL_INFO, "a149cc6cc4434da3a60d7a5df5be60a7"},
     [EVENT_SOURCE_REPLACED] = {text_replaced, LOG_LEVEL_INFO, "90f76c68dc564b8ebd52bcb98ea5ee7f"},
     [EVENT_RESOLVE_FAILED] = {text_resolve_failed, LOG_LEVEL_INFO, "50234ad148c4479b80fbd9a8d2247ed8"},
+    [EVENT_RESOLVE_BOGUS] = {text_resolve_bogus, LOG_LEVEL_WARNING, "7a97209d543c46b3838e31e74ff93413"},
     [EVENT_KISS_RATE] = {text_kiss_rate, LOG_LEVEL_WARNING, "b8cb2e9909d44e0abae98de5afa5012f"},
     [EVENT_SELECTED] = {text_selected, LOG_LEVEL_INFO, "99142d24863c40fcbf30ad0befdefc3e"},
     [EVENT_SELECTION_FAILED] = {text_selection_failed, LOG_LEVEL_INFO, "842591a62f984800b30285771bc712bb"},

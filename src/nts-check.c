@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/text.h"
 #include "core/ntp/client.h"
 #include "hw/kernel-clock.h"
 #include "net/exchange.h"
@@ -19,13 +20,11 @@
 #include "nts/ke-client.h"
 
 /* For all of it, and for the keys, s. */
-#define TIME       40.0
-#define KEYS_TIME  16.0
+#define TIME      40.0
+#define KEYS_TIME 16.0
 /* Requests for the time, and how long each waits for its answer, s. */
-#define REQUESTS   4
-#define PATIENCE   1.0
-/* Of lookups: nothing is keyed by it. */
-#define THIS_CHECK ((SourceId) {1})
+#define REQUESTS  4
+#define PATIENCE  1.0
 
 typedef enum Step { STEP_NAME = 0, STEP_KEYS, STEP_NTP_NAME, STEP_NTP, STEP_END } Step;
 
@@ -43,8 +42,8 @@ struct NtsCheck {
     sd_event_source *begin, *end, *limit, *timer;
 
     Lookup *lookup;
-    IpAddress addresses[LOOKUP_ADDRESSES_MAX]; /* of the server, tried one after the other */
-    size_t address_count, next_address;
+    LookupAnswer found; /* the server, whose addresses are tried one after the other */
+    size_t next_address;
     TrustSet *trust;
     KeClient *keys;
     Stream *stream;
@@ -226,6 +225,14 @@ static int begin_ntp(NtsCheck *check, const IpAddress *address)
 
 /* --- Keys -------------------------------------------------------------------------------------------- */
 
+static void look_up(NtsCheck *check, IpFamily family, const char *name)
+{
+    LookupQuestion question = {.family = family};
+
+    (void) text_copy(question.name, sizeof(question.name), name);
+    lookup_ask(check->lookup, 0, &question);
+}
+
 static void on_established(NtsCheck *check)
 {
     const NtsEstablishment *establishment = &check->establishment;
@@ -236,7 +243,7 @@ static void on_established(NtsCheck *check)
     check->report.cookie_length = establishment->cookies[0].length;
     check->step = STEP_NTP_NAME;
     if (establishment->server[0] != '\0')
-        lookup_ask(check->lookup, THIS_CHECK, check->family, establishment->server);
+        look_up(check, check->family, establishment->server);
     else if (begin_ntp(check, &check->report.server.address) < 0)
         fail(check, NTS_LOCAL);
 }
@@ -309,7 +316,7 @@ static void on_end(void *userdata, int error)
     check->report.failure = key_establisher_failure(error);
     check->stream = stream_free(check->stream);
     check->keys = ke_client_free(check->keys);
-    if (check->next_address < check->address_count)
+    if (check->next_address < check->found.count)
         try_next_address(check);
     else
         finish(check);
@@ -343,7 +350,7 @@ static void try_next_address(NtsCheck *check)
 {
     check->step = STEP_KEYS;
     check->report.server = (IpEndpoint) {
-        .address = check->addresses[check->next_address++],
+        .address = check->found.places[check->next_address++].endpoint.address,
         .port = check->source.nts_port,
     };
     if (begin_keys(check) < 0)
@@ -352,25 +359,24 @@ static void try_next_address(NtsCheck *check)
 
 /* --- Names ------------------------------------------------------------------------------------------- */
 
-static void on_resolved(void *userdata, unused_ SourceId id, const IpAddress *addresses, size_t count)
+static void on_resolved(void *userdata, unused_ uint64_t ticket, const LookupAnswer *answer)
 {
     NtsCheck *check = userdata;
 
     if (check->step == STEP_END)
         return;
     if (check->step == STEP_NTP_NAME) {
-        if (count == 0)
+        if (answer->count == 0)
             finish(check);
-        else if (begin_ntp(check, &addresses[0]) < 0)
+        else if (begin_ntp(check, &answer->places[0].endpoint.address) < 0)
             fail(check, NTS_LOCAL);
         return;
     }
-    if (count == 0) {
+    if (answer->count == 0) {
         fail(check, NTS_UNREACHABLE);
         return;
     }
-    check->address_count = MIN(count, (size_t) LOOKUP_ADDRESSES_MAX);
-    memcpy(check->addresses, addresses, check->address_count * sizeof(addresses[0]));
+    check->found = *answer;
     try_next_address(check);
 }
 
@@ -378,7 +384,7 @@ static int on_begin(unused_ sd_event_source *source, void *userdata)
 {
     NtsCheck *check = userdata;
 
-    lookup_ask(check->lookup, THIS_CHECK, check->source.family, check->source.name);
+    look_up(check, check->source.family, check->source.name);
     return 0;
 }
 

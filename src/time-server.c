@@ -29,10 +29,9 @@
 /* A line of the configuration, with what its host is known by. */
 typedef struct Line {
     AccessRule rule;
-    char *host;        /* owned; NULL: none */
-    uint32_t question; /* that is being looked up; 0: none */
-    IpAddress addresses[LOOKUP_ADDRESSES_MAX];
-    size_t address_count;
+    char *host;         /* owned; NULL: none */
+    uint32_t question;  /* that is being looked up; 0: none */
+    LookupAnswer found; /* what it stands for */
 } Line;
 
 struct TimeServer {
@@ -136,7 +135,7 @@ static size_t count_rules(const TimeServer *server)
     size_t count = server->commanded_count;
 
     for (size_t i = 0; i < server->line_count; i++)
-        count += server->lines[i].host ? server->lines[i].address_count : 1;
+        count += server->lines[i].host ? server->lines[i].found.count : 1;
     return count;
 }
 
@@ -146,11 +145,11 @@ static void add_line(const Line *line, AccessRule *rules, size_t *count)
         rules[(*count)++] = line->rule;
         return;
     }
-    for (size_t i = 0; i < line->address_count; i++) {
+    for (size_t i = 0; i < line->found.count; i++) {
         AccessRule *rule = &rules[(*count)++];
         *rule = line->rule;
-        rule->network = line->addresses[i];
-        rule->prefix = line->addresses[i].family == IP_V4 ? 32 : 128;
+        rule->network = line->found.places[i].endpoint.address;
+        rule->prefix = rule->network.family == IP_V4 ? 32 : 128;
     }
 }
 
@@ -181,32 +180,33 @@ static void look_up(TimeServer *server)
 {
     for (size_t i = 0; i < server->line_count; i++) {
         Line *line = &server->lines[i];
-        if (!line->host || line->question != 0 || line->address_count > 0)
+        if (!line->host || line->question != 0 || line->found.count > 0)
             continue;
         line->question = ++server->last_question;
-        lookup_ask(server->lookup, (SourceId) {line->question}, IP_UNSPEC, line->host);
+        LookupQuestion question = {0};
+        (void) text_copy(question.name, sizeof question.name, line->host);
+        lookup_ask(server->lookup, line->question, &question);
     }
 }
 
-static void on_resolved(void *userdata, SourceId question, const IpAddress *addresses, size_t count)
+static void on_resolved(void *userdata, uint64_t question, const LookupAnswer *answer)
 {
     TimeServer *server = userdata;
     Line *line = NULL;
 
     for (size_t i = 0; i < server->line_count; i++)
-        if (server->lines[i].question == question.value)
+        if (server->lines[i].question == question)
             line = &server->lines[i];
     if (!line)
         return; /* of an earlier configuration */
     line->question = 0;
-    line->address_count = MIN(count, ELEMENTS(line->addresses));
-    if (count == 0) {
+    line->found = *answer;
+    if (answer->count == 0) {
         arm_retry(server);
         return;
     }
-    memcpy(line->addresses, addresses, line->address_count * sizeof *addresses);
     if (rebuild(server) < 0)
-        line->address_count = 0;
+        line->found.count = 0;
     else
         listen_as_allowed(server, false);
 }

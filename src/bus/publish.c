@@ -172,6 +172,7 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_SOURCE_RESOLVED:
     case EVENT_SOURCE_REPLACED:
     case EVENT_RESOLVE_FAILED:
+    case EVENT_RESOLVE_BOGUS:
     case EVENT_KISS_RATE:
     case EVENT_KEY_MISSING:
     case EVENT_KEY_WEAK:

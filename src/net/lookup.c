@@ -19,18 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
 /* The resolver keeps packets on its stack. */
 #define STACK_SIZE (256 * 1024)
 
 typedef struct Question Question;
 struct Question {
-    SourceId source;
-    IpFamily family;
-    char name[SOURCE_NAME_MAX];
-    IpAddress addresses[LOOKUP_ADDRESSES_MAX];
-    size_t count;
+    uint64_t ticket;
+    LookupQuestion asked;
+    LookupAnswer answer;
     Question *next;
 };
 
@@ -104,15 +100,15 @@ static void desk_leave(Desk *desk)
 static void question_answer(Question *question)
 {
     static const int families[] = {[IP_UNSPEC] = AF_UNSPEC, [IP_V4] = AF_INET, [IP_V6] = AF_INET6};
-    struct addrinfo hints = {.ai_family = families[question->family], .ai_socktype = SOCK_DGRAM};
+    struct addrinfo hints = {.ai_family = families[question->asked.family], .ai_socktype = SOCK_DGRAM};
     struct addrinfo *list = NULL;
 
-    if (getaddrinfo(question->name, NULL, &hints, &list) != 0)
+    if (getaddrinfo(question->asked.name, NULL, &hints, &list) != 0)
         return;
-    for (struct addrinfo *a = list; a && question->count < LOOKUP_ADDRESSES_MAX; a = a->ai_next) {
-        IpEndpoint endpoint;
-        if (ip_endpoint_from_sockaddr(a->ai_addr, a->ai_addrlen, &endpoint))
-            question->addresses[question->count++] = endpoint.address;
+    for (struct addrinfo *a = list; a; a = a->ai_next) {
+        LookupPlace place = {0};
+        if (ip_endpoint_from_sockaddr(a->ai_addr, a->ai_addrlen, &place.endpoint))
+            lookup_answer_add(&question->answer, &place);
     }
     freeaddrinfo(list);
 }
@@ -170,7 +166,7 @@ static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *user
         pthread_mutex_unlock(&desk->mutex);
         if (!question)
             return 0;
-        lookup->handler(lookup->userdata, question->source, question->addresses, question->count);
+        lookup->handler(lookup->userdata, question->ticket, &question->answer);
         free(question);
     }
 }
@@ -226,16 +222,16 @@ Lookup *lookup_free(Lookup *lookup)
 
 /* Hands the question to a thread; false when there is no room, no memory or no thread. A new one is started
  * as long as there may be more: none of those that run is idle. */
-static bool question_post(Desk *desk, SourceId source, IpFamily family, const char *name)
+static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *asked, IpFamily family)
 {
     Question *question = calloc(1, sizeof *question);
     bool posted = false;
 
     if (!question)
         return false;
-    question->source = source;
-    question->family = family;
-    (void) text_copy(question->name, sizeof question->name, name);
+    question->ticket = ticket;
+    question->asked = *asked;
+    question->asked.family = family;
     pthread_mutex_lock(&desk->mutex);
     if (desk->count < LOOKUP_QUEUE_MAX)
         posted = (desk->threads < LOOKUP_THREADS_MAX && thread_start(desk) >= 0) || desk->threads > 0;
@@ -249,15 +245,16 @@ static bool question_post(Desk *desk, SourceId source, IpFamily family, const ch
     return posted;
 }
 
-void lookup_ask(Lookup *lookup, SourceId source, IpFamily family, const char *name)
+void lookup_ask(Lookup *lookup, uint64_t ticket, const LookupQuestion *question)
 {
-    bool contradiction = lookup->family != IP_UNSPEC && family != IP_UNSPEC && lookup->family != family;
-    IpFamily wanted = family == IP_UNSPEC ? lookup->family : family;
+    IpFamily wanted = question->family == IP_UNSPEC ? lookup->family : question->family;
+    bool contradiction = lookup->family != IP_UNSPEC && lookup->family != wanted;
+    LookupAnswer answer = {0};
     IpAddress literal;
 
-    if (!contradiction && ip_address_parse(name, &literal))
-        lookup->handler(lookup->userdata, source, &literal,
-                        wanted == IP_UNSPEC || literal.family == wanted ? 1 : 0);
-    else if (contradiction || !question_post(lookup->desk, source, wanted, name))
-        lookup->handler(lookup->userdata, source, NULL, 0);
+    if (!contradiction && ip_address_parse(question->name, &literal))
+        answer = lookup_answer_literal(&literal, wanted);
+    else if (!contradiction && question_post(lookup->desk, ticket, question, wanted))
+        return;
+    lookup->handler(lookup->userdata, ticket, &answer);
 }

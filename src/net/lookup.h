@@ -7,12 +7,9 @@
 
 #include <systemd/sd-event.h>
 
-#include "core/api/action.h"
+#include "core/api/name-lookup.h"
 
 typedef struct Lookup Lookup;
-
-/* Addresses of one name at most, in the order of the resolver. */
-#define LOOKUP_ADDRESSES_MAX 16
 
 /* Names that may wait at a time; further ones are answered as not found. */
 #define LOOKUP_QUEUE_MAX 64
@@ -20,8 +17,8 @@ typedef struct Lookup Lookup;
 /* Names that are asked for at a time; one that nobody answers for does not keep the others. */
 #define LOOKUP_THREADS_MAX 4
 
-/* count 0: not found (yet). */
-typedef void (*LookupHandler)(void *userdata, SourceId source, const IpAddress *addresses, size_t count);
+/* ticket: as given with the question. The places are in the order of the resolver. */
+typedef void (*LookupHandler)(void *userdata, uint64_t ticket, const LookupAnswer *answer);
 
 /* event is referenced. family: the only one that is asked for, IP_UNSPEC: both. */
 int lookup_new(sd_event *event, IpFamily family, LookupHandler handler, void *userdata,
@@ -32,5 +29,5 @@ Lookup *lookup_free(Lookup *lookup);
 DEFINE_CLEANUP(Lookup, lookup_free);
 
 /* The handler is called exactly once for each question: at once for a literal address and when the queue is
- * full, later otherwise. family as in ACTION_RESOLVE. */
-void lookup_ask(Lookup *lookup, SourceId source, IpFamily family, const char *name);
+ * full, later otherwise. */
+void lookup_ask(Lookup *lookup, uint64_t ticket, const LookupQuestion *question);

@@ -353,16 +353,18 @@ static void deliver_raw(World *world, uint8_t flags)
 
 static void resolve(World *world, uint8_t flags)
 {
-    IpAddress addresses[16] = {0};
+    LookupAnswer answer = {0};
     size_t count = flags % 17;
 
     for (size_t i = 0; i < count; i++) {
-        addresses[i].family = (uint8_t) (byte_reader_u8(&world->input) % 3);
-        addresses[i].bytes[0] = 198;
-        addresses[i].bytes[3] = byte_reader_u8(&world->input);
+        LookupPlace place = {0};
+        place.endpoint.address.family = (uint8_t) (byte_reader_u8(&world->input) % 3);
+        place.endpoint.address.bytes[0] = 198;
+        place.endpoint.address.bytes[3] = byte_reader_u8(&world->input);
+        lookup_answer_add(&answer, &place);
     }
     if (world->lookup_due)
-        engine_on_resolved(world->engine, world->lookup, addresses, count, world->now);
+        engine_on_resolved(world->engine, world->lookup, &answer, world->now);
     world->lookup_due = false;
 }
 

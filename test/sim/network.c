@@ -240,8 +240,8 @@ void network_look_up(Network *network, int64_t now, const Action *resolve)
     for (size_t i = 0; i < network->server_count; i++) {
         const char *name = network->servers[i].server.name;
 
-        if (name[0] && strcmp(name, resolve->resolve.name) == 0)
-            delivery.addresses[delivery.address_count++] = sim_server_address(i);
+        if (name[0] && strcmp(name, resolve->resolve.question.name) == 0)
+            lookup_answer_add(&delivery.answer, &(LookupPlace) {.endpoint.address = sim_server_address(i)});
     }
     launch(network, &delivery);
 }

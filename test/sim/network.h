@@ -28,8 +28,7 @@ typedef struct Delivery {
     size_t length;
     uint8_t bytes[NTP_PACKET_MAX];
     SourceId source; /* of DELIVERY_NAME and DELIVERY_KEYS */
-    IpAddress addresses[SIM_SERVERS_MAX];
-    size_t address_count;
+    LookupAnswer answer;
     NtsEstablishment establishment;
 } Delivery;
 

@@ -361,9 +361,7 @@ static void deliver(Sim *sim, const Delivery *delivery)
         engine_on_packet(sim->engine, &packet, now);
         break;
     case DELIVERY_REFUSED: engine_on_send_failed(sim->engine, delivery->exchange, ECONNREFUSED, now); break;
-    case DELIVERY_NAME:
-        engine_on_resolved(sim->engine, delivery->source, delivery->addresses, delivery->address_count, now);
-        break;
+    case DELIVERY_NAME: engine_on_resolved(sim->engine, delivery->source, &delivery->answer, now); break;
     case DELIVERY_KEYS:
         engine_on_keys_established(sim->engine, delivery->source, &delivery->establishment, now);
         break;

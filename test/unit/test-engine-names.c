@@ -4,20 +4,20 @@
  * somebody. A whole engine without any server: nobody answers, unless a test says so. */
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/engine/engine.h"
 #include "unit.h"
 
-#define EPOCH_NS    (INT64_C(1772323200) * NSEC_PER_SEC)
-#define DAY         86400
-#define ANSWERS_MAX 16
+#define EPOCH_NS (INT64_C(1772323200) * NSEC_PER_SEC)
+#define DAY      86400
 
 typedef struct World {
     Engine *engine;
     int64_t ns; /* since the start */
-    IpAddress answers[ANSWERS_MAX];
-    size_t answer_count; /* 0: there is no such name */
+    LookupAnswer answer;
+    LookupQuestion question; /* the last one */
     uint32_t lookups, events[EVENT_KIND_COUNT];
     IpAddress address, previous; /* of the last EVENT_SOURCE_RESOLVED */
 } World;
@@ -41,8 +41,8 @@ static void drain(World *world)
     while (engine_next_action(world->engine, &action))
         if (action.kind == ACTION_RESOLVE) {
             world->lookups++;
-            engine_on_resolved(world->engine, action.resolve.source, world->answers, world->answer_count,
-                               now_of(world));
+            world->question = action.resolve.question;
+            engine_on_resolved(world->engine, action.resolve.source, &world->answer, now_of(world));
         }
     while (engine_next_event(world->engine, &event)) {
         world->events[event.kind]++;
@@ -103,18 +103,18 @@ static IpAddress address_of(const char *text)
 /* The resolver says: this and nothing else. NULL: there is no such name. */
 static void says(World *world, const char *text)
 {
-    world->answer_count = text ? 1 : 0;
+    world->answer = (LookupAnswer) {0};
     if (text)
-        world->answers[0] = address_of(text);
+        lookup_answer_add(&world->answer, &(LookupPlace) {.endpoint.address = address_of(text)});
 }
 
 /* So many addresses, which differ in one byte. */
 static void says_also(World *world, const char *first, size_t byte, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        IpAddress address = address_of(first);
-        address.bytes[byte] = (uint8_t) (address.bytes[byte] + i);
-        world->answers[world->answer_count++] = address;
+        LookupPlace place = {.endpoint.address = address_of(first)};
+        place.endpoint.address.bytes[byte] = (uint8_t) (place.endpoint.address.bytes[byte] + i);
+        lookup_answer_add(&world->answer, &place);
     }
 }
 
@@ -275,12 +275,153 @@ static void test_no_such_name(void **state)
     world_end(&world);
 }
 
+/* --- services --- */
+
+/* One address of a record; each record has a network of its own or not, as the test likes. */
+static void says_record(World *world, const char *text, uint16_t port, uint16_t record, uint16_t priority)
+{
+    lookup_answer_add(&world->answer, &(LookupPlace) {.endpoint = {address_of(text), port},
+                                                      .record = record,
+                                                      .priority = priority,
+                                                      .weight = 1});
+}
+
+static SourceReport report_of(const World *world, size_t index)
+{
+    SourceId ids[32];
+    SourceReport report = {0};
+
+    assert_true(engine_sources(world->engine, ids, ELEMENTS(ids)) > index);
+    assert_true(engine_source_report(world->engine, ids[index], now_of(world), &report));
+    return report;
+}
+
+static void check_remote(const World *world, size_t index, const char *text)
+{
+    SourceReport report = report_of(world, index);
+    char buffer[IP_ENDPOINT_TEXT_MAX];
+
+    assert_string_equal(ip_endpoint_format(&report.remote, buffer), text);
+}
+
+/* A name of a service asks for a service, and the records say where and at which port. Who is silent gives
+ * way to the next in order, and after the last comes the first again. */
+static void test_service_server(void **state)
+{
+    static const char *const hosts[] = {"192.0.2.10:1010", "192.0.2.20:1020", "192.0.2.30:1030"};
+    SourceConfig server = source_config_default(SOURCE_SERVER, "_ntp._udp.example.net");
+    World world = world_start(&server, 0);
+
+    (void) state;
+    says_record(&world, "192.0.2.30", 1030, 1, 30);
+    says_record(&world, "192.0.2.10", 1010, 2, 10);
+    says_record(&world, "192.0.2.20", 1020, 3, 20);
+    run(&world, 1);
+    assert_true(world.question.service);
+    assert_string_equal(world.question.name, "_ntp._udp.example.net");
+    check_remote(&world, 0, hosts[0]);
+    for (size_t i = 1; i <= 4; i++) {
+        for (int k = 0; k < 200 && world.events[EVENT_SOURCE_REPLACED] < i; k++)
+            run(&world, 100);
+        assert_int_equal(world.events[EVENT_SOURCE_REPLACED], i);
+        check_remote(&world, 0, hosts[i % ELEMENTS(hosts)]);
+    }
+    world_end(&world);
+}
+
+/* Refresh: the same host at the same port keeps everything; another port is another server. */
+static void test_service_refresh(void **state)
+{
+    SourceConfig server = source_config_default(SOURCE_SERVER, "_ntp._udp.example.net");
+
+    (void) state;
+    server.offline = true;
+    World world = world_start(&server, DAY);
+    says_record(&world, "192.0.2.20", 1020, 1, 20);
+    run(&world, 1);
+    says_record(&world, "192.0.2.10", 1010, 2, 10);
+    run(&world, DAY);
+    assert_int_equal(world.lookups, 2);
+    check_remote(&world, 0, "192.0.2.20:1020");
+    world.answer = (LookupAnswer) {0};
+    says_record(&world, "192.0.2.20", 1021, 1, 20);
+    run(&world, DAY);
+    check_remote(&world, 0, "192.0.2.20:1021");
+    assert_int_equal(world.events[EVENT_SOURCE_RESOLVED], 2);
+    world_end(&world);
+}
+
+/* A pool of a service: those of the lowest priority, though they are in one network, and only as many as are
+ * wanted; the next ones when these are silent. */
+static void test_service_pool(void **state)
+{
+    SourceConfig pool = source_config_default(SOURCE_POOL, "_ntp._udp.example.net");
+    size_t crowd, preferred = 0;
+
+    (void) state;
+    pool.max_sources = 3;
+    World world = world_start(&pool, 0);
+    for (uint8_t i = 0; i < 4; i++) {
+        char near[32], far[32];
+        (void) snprintf(near, sizeof near, "192.0.2.%u", i + 1U);
+        (void) snprintf(far, sizeof far, "198.51.%u.1", i + 1U);
+        says_record(&world, far, 123, (uint16_t) (10 + i), 20);
+        says_record(&world, near, 123, (uint16_t) (20 + i), 10);
+    }
+    run(&world, 1);
+    assert_int_equal(count_members(&world, &crowd), 3);
+    assert_int_equal(crowd, 3);
+    for (int i = 0; i < 100 && count_members(&world, &crowd) < 6; i++)
+        run(&world, 10);
+    assert_int_equal(count_members(&world, &crowd), 6); /* of twice as many as wanted */
+    for (size_t i = 0; i < 6; i++)
+        preferred += report_of(&world, i).remote.address.bytes[0] == 192;
+    assert_int_equal(preferred, 4);
+    world_end(&world);
+}
+
+/* --- signatures --- */
+
+/* Bogus is told besides "not found", each once until the name is found; a source that has an address keeps
+ * it. */
+static void test_bogus(void **state)
+{
+    SourceConfig server = source_config_default(SOURCE_SERVER, "ntp.example");
+    const LookupAnswer bogus = {.verdict = LOOKUP_BOGUS};
+
+    (void) state;
+    server.offline = true;
+    World world = world_start(&server, DAY);
+    says(&world, NULL);
+    run(&world, 600);
+    world.answer = bogus;
+    run(&world, DAY / 2);
+    assert_int_equal(world.events[EVENT_RESOLVE_FAILED], 1);
+    assert_int_equal(world.events[EVENT_RESOLVE_BOGUS], 1);
+    says(&world, "192.0.2.1");
+    run(&world, 3 * 3600);
+    assert_int_equal(world.events[EVENT_SOURCE_RESOLVED], 1);
+    world.answer = bogus;
+    run(&world, 3 * DAY);
+    assert_int_equal(world.events[EVENT_RESOLVE_BOGUS], 2);
+    check_remote(&world, 0, "192.0.2.1:123");
+    says(&world, "192.0.2.1");
+    run(&world, DAY);
+    world.answer = bogus;
+    run(&world, DAY);
+    assert_int_equal(world.events[EVENT_RESOLVE_BOGUS], 3);
+    assert_int_equal(world.events[EVENT_RESOLVE_FAILED], 1);
+    world_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_network),  cmocka_unit_test(test_silent_members),
-        cmocka_unit_test(test_refresh),      cmocka_unit_test(test_changing_answers),
-        cmocka_unit_test(test_no_such_name),
+        cmocka_unit_test(test_one_network),     cmocka_unit_test(test_silent_members),
+        cmocka_unit_test(test_refresh),         cmocka_unit_test(test_changing_answers),
+        cmocka_unit_test(test_no_such_name),    cmocka_unit_test(test_service_server),
+        cmocka_unit_test(test_service_refresh), cmocka_unit_test(test_service_pool),
+        cmocka_unit_test(test_bogus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,14 @@ static void on_establish(World *world, const Action *action)
         engine_on_keys_established(world->engine, action->establish.source, &world->answer, now_of(world));
 }
 
+/* What a name stands for. */
+static void tell_address(World *world, SourceId source, const IpAddress *address)
+{
+    const LookupAnswer answer = lookup_answer_literal(address, IP_UNSPEC);
+
+    engine_on_resolved(world->engine, source, &answer, now_of(world));
+}
+
 static void carry_out(World *world, const Action *action)
 {
     switch (action->kind) {
@@ -205,7 +213,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_RESOLVE:
         world->resolve = *action;
         if (world->known.family != IP_UNSPEC)
-            engine_on_resolved(world->engine, action->resolve.source, &world->known, 1, now_of(world));
+            tell_address(world, action->resolve.source, &world->known);
         break;
     case ACTION_KEEP_KEYS:
         world->kept = *action;
@@ -294,7 +302,7 @@ static void resolve(World *world, SourceId id, const char *text)
     IpAddress address;
 
     assert_true(ip_address_parse(text, &address));
-    engine_on_resolved(world->engine, id, &address, 1, now_of(world));
+    tell_address(world, id, &address);
     drain(world);
 }
 
@@ -560,7 +568,7 @@ static void test_negotiated_name(void **state)
     give_always(&world, establishment);
     give(&world, establishment);
     run(&world, 1);
-    assert_string_equal(world.resolve.resolve.name, "time.example.net.");
+    assert_string_equal(world.resolve.resolve.question.name, "time.example.net.");
     assert_int_equal(world.sent, 0);
     resolve(&world, FIRST, "127.0.0.1");
     assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
@@ -792,14 +800,14 @@ static void test_kept_and_useless(void **state)
 static void test_pool(void **state)
 {
     World world;
-    IpAddress addresses[3];
+    LookupAnswer answer = {0};
 
     (void) state;
     start(&world, &(Start) {.kind = SOURCE_POOL, .change = refresh_hourly});
     give_always(&world, success(1));
-    for (size_t i = 0; i < ELEMENTS(addresses); i++)
-        addresses[i] = (IpAddress) {IP_V4, {192, 0, 2, (uint8_t) (i + 1)}, 0};
-    engine_on_resolved(world.engine, FIRST, addresses, ELEMENTS(addresses), now_of(&world));
+    for (uint8_t i = 1; i <= 3; i++)
+        lookup_answer_add(&answer, &(LookupPlace) {.endpoint.address = {IP_V4, {192, 0, 2, i}, 0}});
+    engine_on_resolved(world.engine, FIRST, &answer, now_of(&world));
     drain(&world);
     run(&world, 20);
     assert_int_equal(world.establishments, 3);

@@ -35,14 +35,17 @@ static Now now_of(const World *world)
 }
 
 /* a... is 192.0.2.97 and so on, x... this machine, z... unknown. */
-static void answer(World *world, const Action *action)
+static void tell_address(World *world, const Action *action)
 {
-    IpAddress address = {.family = IP_V4, .bytes = {192, 0, 2, (uint8_t) action->resolve.name[0]}};
+    const char first = action->resolve.question.name[0];
+    LookupPlace place = {.endpoint.address = {.family = IP_V4, .bytes = {192, 0, 2, (uint8_t) first}}};
+    LookupAnswer answer = {0};
 
-    if (action->resolve.name[0] == 'x')
-        address = (IpAddress) {.family = IP_V4, .bytes = {127, 0, 0, 1}};
-    engine_on_resolved(world->engine, action->resolve.source, &address, action->resolve.name[0] != 'z',
-                       now_of(world));
+    if (first == 'x')
+        place.endpoint.address = (IpAddress) {.family = IP_V4, .bytes = {127, 0, 0, 1}};
+    if (first != 'z')
+        lookup_answer_add(&answer, &place);
+    engine_on_resolved(world->engine, action->resolve.source, &answer, now_of(world));
 }
 
 static void drain(World *world)
@@ -52,7 +55,7 @@ static void drain(World *world)
 
     while (engine_next_action(world->engine, &action))
         if (action.kind == ACTION_RESOLVE)
-            answer(world, &action);
+            tell_address(world, &action);
     while (engine_next_event(world->engine, &event)) {
         world->events[event.kind]++;
         if (event.kind == EVENT_SOURCE_ADDED)

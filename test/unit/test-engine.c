@@ -46,8 +46,7 @@ typedef struct World {
     Server servers[SERVERS];
     size_t server_count;
     Flight flights[EXCHANGES];
-    IpAddress answers[16];
-    size_t answer_count;
+    LookupAnswer answer;
     uint32_t events[EVENT_KIND_COUNT], actions[ACTION_KIND_COUNT];
     Event last_event[EVENT_KIND_COUNT];
     Action last_action[ACTION_KIND_COUNT];
@@ -162,8 +161,7 @@ static void carry_out(World *world, const Action *action)
         engine_on_stepped(world->engine, true, action->step.offset_ns, now_of(world));
         break;
     case ACTION_RESOLVE:
-        engine_on_resolved(world->engine, action->resolve.source, world->answers, world->answer_count,
-                           now_of(world));
+        engine_on_resolved(world->engine, action->resolve.source, &world->answer, now_of(world));
         break;
     case ACTION_CLOSE:
     case ACTION_SET_STATUS:
@@ -756,7 +754,7 @@ static void test_pool(void **state)
     run(world, 26);
     assert_int_equal(world->actions[ACTION_RESOLVE], 1);
     for (size_t i = 0; i < 7; i++)
-        world->answers[world->answer_count++] = world->servers[i].address;
+        lookup_answer_add(&world->answer, &(LookupPlace) {.endpoint.address = world->servers[i].address});
     run(world, 2); /* the second try, 28 s after the first */
     assert_int_equal(world->actions[ACTION_RESOLVE], 2);
     assert_int_equal(world->events[EVENT_SOURCE_RESOLVED], 6);
@@ -790,9 +788,8 @@ static void test_dead_family(void **state)
     add_servers(world, 2);
     world->servers[0].address = address_of("2001:db8::1");
     world->servers[0].silent = true;
-    world->answers[0] = world->servers[0].address;
-    world->answers[1] = world->servers[1].address;
-    world->answer_count = 2;
+    for (size_t i = 0; i < 2; i++)
+        lookup_answer_add(&world->answer, &(LookupPlace) {.endpoint.address = world->servers[i].address});
     start(world, config);
     run(world, 3600);
     assert_int_equal(world->events[EVENT_SOURCE_REPLACED], 1);

@@ -86,6 +86,8 @@ static void test_texts(void **state)
         {{EVENT_KEYS_FAILED, .name = NAME, .failure = NTS_CERT_EXPIRED, .validity = {1772323200, 1774999999}},
          "Could not establish keys (NTS) of source " NAME ": the certificate has expired; the server needs a "
          "new one (valid from 2026-03-01 to 2026-03-31)"},
+        {{EVENT_RESOLVE_BOGUS, .name = NAME},
+         "DNSSEC refuses what " NAME " is said to mean, will be tried again"},
         {{EVENT_KISS_RATE, .name = NAME, .address = IPV4(1)}, "Received KoD RATE from 192.0.2.1 (" NAME ")"},
         {{EVENT_CLOCK_WRONG, .value = -1.5}, "System clock wrong by -1.500000 seconds"},
         {{EVENT_STEPPED, .value = 86400.25}, "System clock was stepped by 86400.250000 seconds"},

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "net/lookup.h"
 #include "unit.h"
 
@@ -17,7 +18,7 @@
 
 typedef struct Answers {
     unsigned count, found;
-    uint32_t last_source;
+    uint64_t last_ticket;
     IpAddress last;
 } Answers;
 
@@ -41,16 +42,24 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     return real(name, service, hints, ret);
 }
 
-static void on_answer(void *userdata, SourceId source, const IpAddress *addresses, size_t count)
+static void on_answer(void *userdata, uint64_t ticket, const LookupAnswer *answer)
 {
     Answers *answers = userdata;
 
     answers->count++;
-    answers->last_source = source.value;
-    if (count > 0) {
+    answers->last_ticket = ticket;
+    if (answer->verdict == LOOKUP_FOUND) {
         answers->found++;
-        answers->last = addresses[0];
+        answers->last = answer->places[0].endpoint.address;
     }
+}
+
+static void ask(Lookup *lookup, uint64_t ticket, IpFamily family, const char *name)
+{
+    LookupQuestion question = {.family = family};
+
+    (void) text_copy(question.name, sizeof(question.name), name);
+    lookup_ask(lookup, ticket, &question);
 }
 
 static void wait_for(const Answers *answers, unsigned count)
@@ -82,10 +91,10 @@ static void test_literals(void **state)
         cleanup_(lookup_freep) Lookup *lookup = NULL;
         Answers answers = {};
         assert_int_equal(lookup_new(event, rows[i].only, on_answer, &answers, &lookup), 0);
-        lookup_ask(lookup, (SourceId) {5}, rows[i].family, rows[i].text);
+        ask(lookup, 5, rows[i].family, rows[i].text);
         /* At once: no thread, no loop. */
         assert_int_equal(answers.count, 1);
-        assert_int_equal(answers.last_source, 5);
+        assert_int_equal(answers.last_ticket, 5);
         assert_int_equal(answers.found, rows[i].found);
     }
 }
@@ -98,9 +107,9 @@ static void test_name(void **state)
     (void) state;
     assert_int_equal(lookup_new(event, IP_V4, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i <= 3; i++) { /* the thread ends and starts again */
-        lookup_ask(lookup, (SourceId) {i}, IP_UNSPEC, "localhost");
+        ask(lookup, i, IP_UNSPEC, "localhost");
         wait_for(&answers, i);
-        assert_int_equal(answers.last_source, i);
+        assert_int_equal(answers.last_ticket, i);
         assert_int_equal(answers.found, i);
         assert_int_equal(answers.last.family, IP_V4);
         assert_int_equal(answers.last.bytes[0], 127);
@@ -115,7 +124,7 @@ static void test_each_question_once(void **state)
     (void) state;
     assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
     for (unsigned i = 0; i < 3 * LOOKUP_QUEUE_MAX; i++)
-        lookup_ask(lookup, (SourceId) {i + 1}, IP_UNSPEC, "localhost");
+        ask(lookup, i + 1, IP_UNSPEC, "localhost");
     wait_for(&answers, 3 * LOOKUP_QUEUE_MAX);
     /* A last ring may still be there, but no answer behind it. */
     assert_true(sd_event_run(event, 0) >= 0);
@@ -131,8 +140,8 @@ static void test_free_while_asking(void **state)
     for (unsigned i = 0; i < 20; i++) {
         Lookup *lookup = NULL;
         assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
-        lookup_ask(lookup, (SourceId) {1}, IP_UNSPEC, "localhost");
-        lookup_ask(lookup, (SourceId) {2}, IP_UNSPEC, "localhost");
+        ask(lookup, 1, IP_UNSPEC, "localhost");
+        ask(lookup, 2, IP_UNSPEC, "localhost");
         lookup_free(lookup);
     }
     assert_int_equal(answers.count, 0);
@@ -155,18 +164,18 @@ static void test_silent_names(void **state)
     (void) state;
     assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i < LOOKUP_THREADS_MAX; i++)
-        lookup_ask(lookup, (SourceId) {i}, IP_UNSPEC, "silent");
+        ask(lookup, i, IP_UNSPEC, "silent");
     wait_for_silent(LOOKUP_THREADS_MAX - 1);
     for (unsigned i = 1; i <= 5; i++) {
-        lookup_ask(lookup, (SourceId) {100 + i}, IP_UNSPEC, "localhost");
+        ask(lookup, 100 + i, IP_UNSPEC, "localhost");
         wait_for(&answers, i);
-        assert_int_equal(answers.last_source, 100 + i);
+        assert_int_equal(answers.last_ticket, 100 + i);
         assert_int_equal(answers.found, i);
     }
 
-    lookup_ask(lookup, (SourceId) {50}, IP_UNSPEC, "silent");
-    lookup_ask(lookup, (SourceId) {51}, IP_UNSPEC, "silent");
-    lookup_ask(lookup, (SourceId) {200}, IP_UNSPEC, "localhost");
+    ask(lookup, 50, IP_UNSPEC, "silent");
+    ask(lookup, 51, IP_UNSPEC, "silent");
+    ask(lookup, 200, IP_UNSPEC, "localhost");
     wait_for_silent(LOOKUP_THREADS_MAX);
     assert_true(sd_event_run(event, 0) >= 0);
     assert_int_equal(answers.count, 5);
@@ -186,7 +195,7 @@ static void test_free_while_silent(void **state)
     (void) state;
     assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i <= LOOKUP_THREADS_MAX + 3; i++)
-        lookup_ask(lookup, (SourceId) {i}, IP_UNSPEC, "silent");
+        ask(lookup, i, IP_UNSPEC, "silent");
     wait_for_silent(before + LOOKUP_THREADS_MAX);
     lookup_free(lookup);
     for (unsigned i = 0; i < LOOKUP_THREADS_MAX; i++)

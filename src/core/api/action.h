@@ -5,6 +5,7 @@
 /* What core wants done in the world. One interpreter (src/actions.c; the simulator has its own) carries an
  * action out in the order given and tells the outcome by the engine_on_*() call named with it. */
 
+#include "core/api/name-lookup.h"
 #include "core/api/nts.h"
 #include "core/api/report.h"
 
@@ -47,8 +48,7 @@ typedef struct Action {
         ExchangeId close;
         struct {
             SourceId source; /* for whom */
-            IpFamily family; /* IP_UNSPEC: both */
-            char name[SOURCE_NAME_MAX];
+            LookupQuestion question;
         } resolve;
         struct {
             double frequency; /* correction of the oscillator in all, slew included; |f| <= 0.1 */

@@ -15,6 +15,7 @@ static const char *const event_names[] = {
     [EVENT_SOURCE_RESOLVED] = "source-resolved",
     [EVENT_SOURCE_REPLACED] = "source-replaced",
     [EVENT_RESOLVE_FAILED] = "resolve-failed",
+    [EVENT_RESOLVE_BOGUS] = "resolve-bogus",
     [EVENT_KISS_RATE] = "kiss-rate",
     [EVENT_SELECTED] = "selected",
     [EVENT_SELECTION_FAILED] = "selection-failed",

@@ -19,6 +19,7 @@ typedef enum EventKind {
     EVENT_SOURCE_RESOLVED, /* an address was found or changed: address (new), previous */
     EVENT_SOURCE_REPLACED, /* pool member replaced: address (new), previous */
     EVENT_RESOLVE_FAILED,  /* once for each name until it succeeds */
+    EVENT_RESOLVE_BOGUS,   /* the same, but DNSSEC refuses an answer that there is */
     EVENT_KISS_RATE,
     EVENT_SELECTED,         /* this source is now the one that is followed */
     EVENT_SELECTION_FAILED, /* reason, agreeing, candidates */

@@ -5,7 +5,8 @@
 /* What the files of the engine share; nobody else includes it.
  *
  *   engine.c          entrances: timer, packets, what the world answers; deadline
- *   engine-sources.c  the list of sources: adding, removing, names, pools, online and offline
+ *   engine-sources.c  the list of sources: adding, removing, online and offline
+ *   engine-names.c    what their names stand for; members of pools; bad ones are replaced
  *   engine-broadcast.c our time, unasked
  *   engine-offers.c   servers that networks offer
  *   engine-peer.c     what is different with peers
@@ -96,8 +97,8 @@ typedef struct Source {
         MonoTime deadline; /* to ask (again); unset: not to be asked */
         bool asked;        /* an answer is due */
         uint32_t failures; /* in a row */
-        bool told;         /* EVENT_RESOLVE_FAILED was emitted */
-        bool replacing;    /* of a source that has an address, but a bad one */
+        uint32_t told;  /* by EVENT_RESOLVE_FAILED and _BOGUS since it succeeded: bits 1 << LookupVerdict */
+        bool replacing; /* of a source that has an address, but a bad one */
     } lookup;
 
     KeyNews key_news;
@@ -220,14 +221,15 @@ Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
 CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwner owner, CommandReply *ret);
 void engine_remove(Engine *engine, Source *source);
 void engine_set_online(Engine *engine, Source *source, bool online);
-void engine_lookup_due(Engine *engine, Source *source);
-void engine_refresh(Engine *engine);
-void engine_pool_answered(Engine *engine, Source *source);
-void engine_replace_bad(Engine *engine);
 /* A source asks there that does not give way to another one. */
 bool engine_has_remote(const Engine *engine, const IpEndpoint *remote);
+/* Somebody asks there, or establishes keys there for a server elsewhere, and does not give way to that one.
+ */
+bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, SourceOwner owner);
 /* It is asked there from now on, and begins anew. */
 void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote);
+/* The same, and its name stands for that address: keys are established there. */
+void source_set_address(Engine *engine, Source *source, const IpEndpoint *remote);
 static inline bool source_is_resolved(const Source *source)
 {
     return source->remote.address.family != IP_UNSPEC;
@@ -246,6 +248,13 @@ void engine_withdraw_offered(Engine *engine, const SourceConfig *line, SourceOwn
 void engine_dismiss_offered(Engine *engine, const Source *source);
 void engine_restore_offered(Engine *engine); /* undoes that, of all */
 void engine_clear_offers(Engine *engine);
+
+/* engine-names.c */
+void engine_lookup_due(Engine *engine, Source *source);
+void engine_fill_question(const Engine *engine, const Source *source, Action *ret); /* ACTION_RESOLVE */
+void engine_refresh(Engine *engine);
+void engine_pool_answered(Engine *engine, Source *source);
+void engine_replace_bad(Engine *engine);
 
 /* engine-prelude.c */
 int engine_begin_prelude(Engine *engine) must_check_;
@@ -278,7 +287,7 @@ void source_nts_on_proof(Source *source);
 /* A request had no answer that counts. */
 void source_nts_on_silence(Engine *engine, Source *source);
 void source_nts_due(Engine *engine, Source *source);
-void source_nts_on_resolved(Engine *engine, Source *source, const IpAddress *addresses, size_t count);
+void source_nts_on_resolved(Engine *engine, Source *source, const LookupAnswer *answer);
 /* Forgets keys and samples, for that reason. */
 void source_nts_revoke(Engine *engine, Source *source, NtsFailure failure);
 void source_nts_fill_action(const Engine *engine, const Source *source, Action *ret);

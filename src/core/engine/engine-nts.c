@@ -456,17 +456,19 @@ void engine_on_keys_established(Engine *engine, SourceId id, const NtsEstablishm
     follow(engine, source, establishment);
 }
 
-void source_nts_on_resolved(Engine *engine, Source *source, const IpAddress *addresses, size_t count)
+void source_nts_on_resolved(Engine *engine, Source *source, const LookupAnswer *answer)
 {
     SourceNts *nts = source->nts;
 
     nts->server[0] = '\0';
-    for (size_t i = 0; i < count; i++)
-        if ((source->config.family == IP_UNSPEC || addresses[i].family == source->config.family) &&
-            move(engine, source, &addresses[i], source->remote.port)) {
+    for (size_t i = 0; i < answer->count; i++) {
+        const IpAddress *address = &answer->places[i].endpoint.address;
+        if ((source->config.family == IP_UNSPEC || address->family == source->config.family) &&
+            move(engine, source, address, source->remote.port)) {
             resume(engine, source);
             return;
         }
+    }
     source_nts_revoke(engine, source, NTS_BAD_SERVER);
 }
 

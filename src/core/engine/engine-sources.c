@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
-/* The list of sources: who is in it, under which name, with which address.
+/* The list of sources: who is in it, under which name.
  *
  * A server is one source, a pool up to 16: twice as many as wanted are made at once, tentative and without
- * addresses; one look-up serves all of them; when as many as wanted have answered, those that have not are
- * let go. Who has one host of a network has often got its neighbours as well, so the members come from as
- * many networks as the name has, and spare ones never from a network that has a member. Ids are never used
- * again and only grow, so the list is always in their order. */
+ * addresses (engine-names.c). Ids are never used again and only grow, so the list is always in their order.
+ */
 
 #include <errno.h>
 #include <math.h>
@@ -17,19 +15,6 @@
 
 #define SOURCES_MAX      65536
 #define POOL_MEMBERS_MAX 16
-/* Names are looked up again after 7 * 2^n seconds. */
-#define LOOKUP_BASE      7
-#define LOOKUP_EXP_MIN   2U
-#define LOOKUP_EXP_MAX   9U
-/* Those of the prelude, which is short, s. */
-#define LOOKUP_PRELUDE   2.0
-/* A source that was no good that often in a row is replaced, if its name has another address. */
-#define BAD_UPDATES      4
-#define BAD_MISSED       8
-/* A member of a pool that was silent that often in a row does not count any more. */
-#define SILENT_MISSED    2
-/* After a replacement the next one waits up to that long, s. */
-#define REPLACE_HOLD     3584.0
 
 Source *engine_find(const Engine *engine, SourceId id)
 {
@@ -108,17 +93,14 @@ static bool name_in_use(const Engine *engine, const char *name, SourceOwner owne
     return false;
 }
 
-/* Somebody asks there, or establishes keys there for a server elsewhere. */
-static bool address_in_use(const Engine *engine, const IpAddress *address, uint16_t port, SourceOwner owner)
+bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, SourceOwner owner)
 {
-    const IpEndpoint wanted = {.address = *address, .port = port};
-
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         if (!is_beside(source, owner) || yields(source, owner))
             continue;
-        if (ip_endpoint_equal(&source->remote, &wanted) ||
-            (source->nts && ip_address_equal(&source->nts->host, address)))
+        if (ip_endpoint_equal(&source->remote, remote) ||
+            (source->nts && ip_address_equal(&source->nts->host, &remote->address)))
             return true;
     }
     return false;
@@ -191,21 +173,18 @@ void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
     engine_review_offers(engine);
 }
 
-/* Its name stands for this address now. */
-static void set_address(Engine *engine, Source *source, const IpAddress *address)
+void source_set_address(Engine *engine, Source *source, const IpEndpoint *remote)
 {
-    IpEndpoint remote = {.address = *address, .port = source->config.port};
-
     source_stop_polling(engine, source);
-    source_set_remote(engine, source, &remote);
+    source_set_remote(engine, source, remote);
     if (source->nts)
-        source_nts_set_host(source, address);
+        source_nts_set_host(source, &remote->address);
     if (source->online)
         source_start_polling(engine, source);
 }
 
 static CommandResult insert_one(Engine *engine, const SourceConfig *line, const char *name, SourceOwner owner,
-                                const IpAddress *literal, Source **ret)
+                                const IpEndpoint *literal, Source **ret)
 {
     Source *source;
 
@@ -221,7 +200,7 @@ static CommandResult insert_one(Engine *engine, const SourceConfig *line, const 
     engine->sources[engine->source_count++] = source;
     if (literal) {
         source->literal = true;
-        set_address(engine, source, literal);
+        source_set_address(engine, source, literal);
     }
     if (owner != SOURCE_OF_PRELUDE)
         engine_emit(engine, EVENT_SOURCE_ADDED, source);
@@ -256,11 +235,11 @@ static CommandResult insert_pool(Engine *engine, const SourceConfig *line, Sourc
 }
 
 static CommandResult insert_server(Engine *engine, const SourceConfig *line, SourceOwner owner,
-                                   const IpAddress *literal, CommandReply *reply)
+                                   const IpEndpoint *literal, CommandReply *reply)
 {
     Source *source;
 
-    if (literal && address_in_use(engine, literal, line->port, owner))
+    if (literal && engine_is_asked(engine, literal, owner))
         return COMMAND_EXISTS;
     CommandResult result = insert_one(engine, line, line->name, owner, literal, &source);
     if (result != COMMAND_OK)
@@ -275,17 +254,17 @@ CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwne
 {
     CommandReply unused;
     CommandReply *reply = ret ? ret : &unused;
-    IpAddress address;
-    bool literal = ip_address_parse(line->name, &address);
+    IpEndpoint remote = {.port = line->port};
+    bool literal = ip_address_parse(line->name, &remote.address);
     CommandResult result;
 
     engine_withdraw_offered(engine, line, owner);
-    if (literal && line->family != IP_UNSPEC && address.family != line->family)
+    if (literal && line->family != IP_UNSPEC && remote.address.family != line->family)
         result = COMMAND_BAD_FAMILY;
     else if (line->kind == SOURCE_POOL && !literal)
         result = insert_pool(engine, line, owner, reply);
     else
-        result = insert_server(engine, line, owner, literal ? &address : NULL, reply);
+        result = insert_server(engine, line, owner, literal ? &remote : NULL, reply);
     if (result != COMMAND_OK && owner != SOURCE_OF_PRELUDE) {
         Event *event = engine_emit(engine, EVENT_SOURCE_NOT_ADDED, NULL);
         (void) text_copy(event->name, sizeof(event->name), line->name);
@@ -345,219 +324,4 @@ void engine_set_online(Engine *engine, Source *source, bool online)
     }
     engine_emit(engine, online ? EVENT_SOURCE_ONLINE : EVENT_SOURCE_OFFLINE, source);
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
-}
-
-/* --- names --- */
-
-void engine_lookup_due(Engine *engine, Source *source)
-{
-    source->lookup.deadline = MONO_UNSET;
-    source->lookup.asked = true;
-    action_queue_push(&engine->actions, ACTION_RESOLVE)->resolve = source->id;
-}
-
-static void retry_lookup(Engine *engine, Source *source)
-{
-    uint32_t exponent = MIN(LOOKUP_EXP_MIN + source->lookup.failures, LOOKUP_EXP_MAX);
-
-    source->lookup.failures++;
-    source->lookup.deadline =
-        mono_add(engine->now.mono,
-                 source->owner == SOURCE_OF_PRELUDE ? LOOKUP_PRELUDE : LOOKUP_BASE * exp2(exponent));
-}
-
-static void fail_lookup(Engine *engine, Source *source)
-{
-    if (source_is_resolved(source))
-        return;
-    retry_lookup(engine, source);
-    if (source->lookup.told)
-        return;
-    source->lookup.told = true;
-    engine_emit(engine, EVENT_RESOLVE_FAILED, source);
-}
-
-/* Another member of its pool is in the same network: what is given to one site as a rule. */
-static bool has_neighbour(const Engine *engine, const Source *source, const IpAddress *address)
-{
-    size_t bytes = address->family == IP_V4 ? 24 / 8 : 48 / 8;
-
-    for (size_t i = 0; source->pool != 0 && i < engine->source_count; i++) {
-        const Source *other = engine->sources[i];
-        if (other != source && other->pool == source->pool &&
-            other->remote.address.family == address->family &&
-            memcmp(other->remote.address.bytes, address->bytes, bytes) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Gives a source the first of the addresses, from `first` on and around, that nobody else has. apart: only in
- * a network of its own. */
-static bool assign_address(Engine *engine, Source *source, const IpAddress *addresses, size_t count,
-                           size_t first, bool apart)
-{
-    for (size_t i = 0; i < count; i++) {
-        const IpAddress *address = &addresses[(first + i) % count];
-        IpAddress previous = source->remote.address;
-        bool replacing = source->lookup.replacing;
-
-        if (address->family == IP_UNSPEC ||
-            (source->config.family != IP_UNSPEC && address->family != source->config.family) ||
-            address_in_use(engine, address, source->remote.port, source->owner) ||
-            (apart && has_neighbour(engine, source, address)))
-            continue;
-        set_address(engine, source, address);
-        source->lookup.failures = 0;
-        source->lookup.told = false;
-        engine_emit(engine, replacing ? EVENT_SOURCE_REPLACED : EVENT_SOURCE_RESOLVED, source)->previous =
-            previous;
-        engine_emit(engine, EVENT_SOURCE_CHANGED, source);
-        return true;
-    }
-    return false;
-}
-
-/* Members that answer, or have not been asked often enough to tell. */
-static int32_t count_live(const Engine *engine, uint32_t pool)
-{
-    int32_t live = 0;
-
-    for (size_t i = 0; i < engine->source_count; i++) {
-        const Source *source = engine->sources[i];
-        live += source->pool == pool && source_is_resolved(source) && source->poll.missed_run < SILENT_MISSED;
-    }
-    return live;
-}
-
-/* Gives addresses to the members without one; apart: see assign_address(). Returns one that is left without,
- * or NULL. */
-static Source *assign_members(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count,
-                              size_t first, bool apart)
-{
-    Source *left = NULL;
-
-    for (size_t i = 0; i < engine->source_count; i++) {
-        Source *source = engine->sources[i];
-        if (source->pool != pool || source_is_resolved(source))
-            continue;
-        bool enough = !apart && count_live(engine, pool) >= source->config.max_sources;
-        if ((enough || !assign_address(engine, source, addresses, count, first, apart)) && !left)
-            left = source;
-    }
-    return left;
-}
-
-static void assign_pool(Engine *engine, uint32_t pool, const IpAddress *addresses, size_t count)
-{
-    size_t first = (size_t) (engine_noise(engine) * (double) count);
-    Source *left = assign_members(engine, pool, addresses, count, first, true);
-
-    if (left)
-        left = assign_members(engine, pool, addresses, count, first, false);
-    /* Fewer addresses than members: another look-up may bring others. */
-    if (left)
-        retry_lookup(engine, left);
-}
-
-static bool has_address(const IpAddress *addresses, size_t count, const IpAddress *address)
-{
-    for (size_t i = 0; i < count; i++)
-        if (ip_address_equal(&addresses[i], address))
-            return true;
-    return false;
-}
-
-/* A source that has an address was looked up again: to leave a bad one, or (refresh) to see whether its name
- * still means the address that it has. */
-static void reassign(Engine *engine, Source *source, const IpAddress *addresses, size_t count)
-{
-    size_t first = (size_t) (engine_noise(engine) * (double) count);
-
-    if ((source->lookup.replacing || !has_address(addresses, count, source_host(source))) &&
-        !assign_address(engine, source, addresses, count, first, true))
-        (void) assign_address(engine, source, addresses, count, first, false);
-    source->lookup.replacing = false;
-}
-
-void engine_on_resolved(Engine *engine, SourceId id, const IpAddress *addresses, size_t count, Now now)
-{
-    engine_enter(engine, now);
-    Source *source = engine_find(engine, id);
-    if (!source || !source->lookup.asked || engine->ended)
-        return;
-    source->lookup.asked = false;
-    if (source->nts && source->nts->server[0] != '\0')
-        source_nts_on_resolved(engine, source, addresses, count);
-    else if (count == 0)
-        fail_lookup(engine, source);
-    else if (source_is_resolved(source))
-        reassign(engine, source, addresses, count);
-    else if (source->pool != 0)
-        assign_pool(engine, source->pool, addresses, count);
-    else if (!assign_address(engine, source, addresses, count, 0, false))
-        fail_lookup(engine, source);
-    engine_select(engine);
-}
-
-void engine_refresh(Engine *engine)
-{
-    uint32_t pool = 0;
-
-    engine->next_refresh = engine->config->net.refresh > 0
-                               ? mono_add(engine->now.mono, engine->config->net.refresh)
-                               : MONO_UNSET;
-    for (size_t i = 0; i < engine->source_count; i++) {
-        Source *source = engine->sources[i];
-        /* One look-up is enough for the members of a pool that have no address yet. */
-        bool shared = source->pool != 0 && source->pool == pool && !source_is_resolved(source);
-        if (source->literal || source->lookup.asked || shared)
-            continue;
-        if (!source_is_resolved(source))
-            pool = source->pool;
-        source->lookup.deadline = engine->now.mono;
-    }
-}
-
-/* --- pools --- */
-
-void engine_pool_answered(Engine *engine, Source *source)
-{
-    int32_t answered = 0;
-
-    if (!source->tentative)
-        return;
-    source->tentative = false;
-    for (size_t i = 0; i < engine->source_count; i++)
-        answered += engine->sources[i]->pool == source->pool && !engine->sources[i]->tentative;
-    if (answered < source->config.max_sources)
-        return;
-    for (size_t i = engine->source_count; i > 0; i--)
-        if (engine->sources[i - 1]->pool == source->pool && engine->sources[i - 1]->tentative)
-            engine_remove(engine, engine->sources[i - 1]);
-}
-
-static bool wants_replacement(const Source *source)
-{
-    return !source->literal && source_is_resolved(source) && !source->lookup.asked &&
-           !mono_is_set(source->lookup.deadline) && source->online &&
-           source->key_news != KEY_NEWS_MISSING && /* that would be as silent at another address */
-           (source->bad_updates >= BAD_UPDATES || source->poll.missed_run >= BAD_MISSED ||
-            source_nts_is_lost(source));
-}
-
-void engine_replace_bad(Engine *engine)
-{
-    if (engine->now.mono.ns < engine->next_replace.ns)
-        return;
-    for (size_t i = 0; i < engine->source_count; i++) {
-        Source *source = engine->sources[i];
-        if (!wants_replacement(source))
-            continue;
-        source->bad_updates = 0;
-        source->lookup.replacing = true;
-        source->lookup.deadline = engine->now.mono;
-        engine->next_replace = mono_add(engine->now.mono, REPLACE_HOLD * engine_noise(engine));
-        return;
-    }
 }

@@ -248,21 +248,6 @@ static void fill_in_request(const QueuedAction *queued, Action *ret)
     memcpy(ret->send.bytes, queued->send.request, queued->send.length);
 }
 
-/* A name that a key establishment has brought is a full one, whatever the resolver likes to append. */
-static void fill_in_lookup(const Source *source, Action *ret)
-{
-    Text name = TEXT(ret->resolve.name);
-
-    ret->resolve.source = source->id;
-    ret->resolve.family = source->config.family;
-    if (source->nts && source->nts->server[0] != '\0') {
-        text_append(&name, source->nts->server);
-        text_append(&name, name.length > 0 && name.data[name.length - 1] == '.' ? "" : ".");
-    } else {
-        text_append(&name, source->config.name);
-    }
-}
-
 /* Whom the action is about; a source that is gone meanwhile wants nothing any more. */
 static SourceId source_of(const QueuedAction *queued)
 {
@@ -299,7 +284,7 @@ bool engine_next_action(Engine *engine, Action *ret)
     switch (queued.kind) {
     case ACTION_SEND: fill_in_request(&queued, ret); break;
     case ACTION_CLOSE: ret->close = queued.close; break;
-    case ACTION_RESOLVE: fill_in_lookup(source, ret); break;
+    case ACTION_RESOLVE: engine_fill_question(engine, source, ret); break;
     case ACTION_SET_FREQUENCY: ret->frequency = queued.frequency; break;
     case ACTION_STEP: ret->step = queued.step; break;
     case ACTION_SET_STATUS: ret->status = queued.status; break;

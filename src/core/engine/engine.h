@@ -93,8 +93,8 @@ void engine_on_sent(Engine *engine, ExchangeId exchange, Timestamp sent, IpAddre
  * that nobody listens there; anybody may forge that. */
 void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now now);
 
-/* Answer to ACTION_RESOLVE; count 0: not found (yet). */
-void engine_on_resolved(Engine *engine, SourceId source, const IpAddress *addresses, size_t count, Now now);
+/* Answer to ACTION_RESOLVE. */
+void engine_on_resolved(Engine *engine, SourceId source, const LookupAnswer *answer, Now now);
 
 /* Answer to ACTION_ESTABLISH_KEYS. */
 void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
