@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* What the files of the daemon share: daemon.c creates and runs it, daemon-service.c is its face. */
+/* What the files of the daemon share: daemon.c creates and runs it, daemon-service.c is its face,
+ * daemon-network.c hears of the network. */
 
 #include <systemd/sd-event.h>
 
@@ -55,6 +56,12 @@ bool daemon_load_keys(Daemon *daemon, Text *detail);
 /* Reads the key file again, and what the server of keys has read. False: it could not be read, the keys stay.
  * detail may be NULL. */
 bool daemon_rekey(Daemon *daemon, Text *detail);
+
+/* What managers of the network tell, whoever they are; userdata is the Daemon. */
+void daemon_on_network_state(void *userdata, const NetworkState *state);
+void daemon_on_offered(void *userdata, const OfferedServers *offered);
+void daemon_on_provider(void *userdata, OfferProvider provider, bool complete);
+void daemon_on_network_changed(void *userdata);
 
 /* Whether the kernel may be told that the clock is right, and so keep the RTC in time. */
 bool daemon_rtc_sync(const Config *config);

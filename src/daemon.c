@@ -423,7 +423,13 @@ static void on_bus_notice(void *userdata, BusNotice notice, int error)
     }
 }
 
-static const BusHandlers bus_handlers = {.on_notice = on_bus_notice};
+static const BusHandlers bus_handlers = {
+    .on_notice = on_bus_notice,
+    .on_network_state = daemon_on_network_state,
+    .on_offered = daemon_on_offered,
+    .on_provider = daemon_on_provider,
+    .on_network_changed = daemon_on_network_changed,
+};
 
 static int add_timers(Daemon *daemon)
 {

@@ -369,6 +369,38 @@ static void text_offer_refused(const Event *event, const char *drift_file, Text 
                        offer_refusal_text(event->refusal));
 }
 
+static void text_portal(const Event *event, const char *drift_file, Text *text)
+{
+    (void) event;
+    (void) drift_file;
+    text_append(text,
+                "The network is behind a captive portal: names are looked up again when it is passed, and no "
+                "keys (NTS) are established before");
+}
+
+static void text_portal_passed(const Event *event, const char *drift_file, Text *text)
+{
+    (void) drift_file;
+    text_append(text, "The captive portal is passed");
+    if (event->count > 0)
+        text_append_format(text, ": %u source%s forgotten and looked up again", event->count,
+                           event->count == 1 ? " is" : "s are");
+}
+
+static void text_metered(const Event *event, const char *drift_file, Text *text)
+{
+    (void) event;
+    (void) drift_file;
+    text_append(text, "The network is metered: sources are polled at their maxpoll");
+}
+
+static void text_unmetered(const Event *event, const char *drift_file, Text *text)
+{
+    (void) event;
+    (void) drift_file;
+    text_append(text, "The network is not metered any more");
+}
+
 static const struct {
     TextWriter write;
     LogLevel level;
@@ -409,6 +441,10 @@ static const struct {
     [EVENT_TIME_CONFIRMED] = {text_confirmed, LOG_LEVEL_WARNING, "509cc462833b451bad40b5fa0ffbbc7d"},
     [EVENT_STAMP_OVERRULED] = {text_overruled, LOG_LEVEL_WARNING, "2db6f10aa4c6405cbc989af610c4ef4f"},
     [EVENT_OFFER_REFUSED] = {text_offer_refused, LOG_LEVEL_WARNING, "78a12e5e14664bba91e488c83dc018cd"},
+    [EVENT_PORTAL] = {text_portal, LOG_LEVEL_WARNING, "7477414b4503412f97ae785e2075d6ce"},
+    [EVENT_PORTAL_PASSED] = {text_portal_passed, LOG_LEVEL_INFO, "18c9420d2a85410e9f6d61caf51d4071"},
+    [EVENT_METERED] = {text_metered, LOG_LEVEL_INFO, "a21c03febe504e728a7c6424895da844"},
+    [EVENT_UNMETERED] = {text_unmetered, LOG_LEVEL_INFO, "1ab94523ab354827a5262a7cce1f503a"},
     [EVENT_KEY_WEAK] = {text_key_weak, LOG_LEVEL_WARNING, "2524fbc11a264a8c8f0be5906e55cddc"},
 };
 

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
+#include "bus/network-manager.h"
 #include "bus/nts-checks.h"
 #include "bus/polkit.h"
 #include "bus/views.h"
@@ -37,6 +38,7 @@ struct Bus {
     Polkit *polkit;
     WaitSynchronized *waits;
     NtsChecks *checks;
+    NetworkManager *network_manager; /* NULL: nobody wants to know of networks */
 
     /* Sources in the order in which they were added. */
     ExportedSource **sources;

@@ -47,6 +47,7 @@ static void drop_calls(Bus *bus)
     bus->polkit = polkit_free(bus->polkit);
     bus->waits = wait_synchronized_free(bus->waits);
     bus->checks = nts_checks_free(bus->checks);
+    bus->network_manager = network_manager_free(bus->network_manager);
 }
 
 static void disconnect(Bus *bus)
@@ -88,6 +89,7 @@ static int on_disconnected(unused_ sd_bus_message *signal, void *userdata, unuse
         tell(bus, BUS_LOST, 0);
     else if (bus->retry_usec >= RETRY_USEC_NEWS)
         tell(bus, BUS_UNAVAILABLE, -ECONNRESET);
+    network_manager_on_disconnected(bus->network_manager);
     drop_calls(bus);
     back_off(bus);
     return 0;
@@ -175,6 +177,10 @@ static int connect_once(Bus *bus)
         r = nts_checks_new(&bus->service, &bus->checks);
     if (r >= 0)
         r = sd_bus_start(bus->connection);
+    /* Those whom we hear, who may be asked something as soon as the connection has begun. */
+    if (r >= 0 && bus->handlers.on_network_state)
+        r = network_manager_new(bus->connection, &bus->handlers, bus->handlers_userdata,
+                                &bus->network_manager);
     return r;
 }
 

@@ -27,6 +27,14 @@ typedef enum BusNotice {
  * during the call only. */
 typedef struct BusHandlers {
     void (*on_notice)(void *userdata, BusNotice notice, int error); /* may be NULL */
+
+    /* What managers of the network tell: all of these, or NULL for all of them. */
+    void (*on_network_state)(void *userdata, const NetworkState *state);
+    void (*on_offered)(void *userdata, const OfferedServers *offered);
+    /* complete: it has told all that it has; otherwise it has gone, and may come back with the same. */
+    void (*on_provider)(void *userdata, OfferProvider provider, bool complete);
+    /* A way may have opened or closed, or others be asked about names. */
+    void (*on_network_changed)(void *userdata);
 } BusHandlers;
 
 /* Starts connecting to DBUS_SYSTEM_BUS_ADDRESS or the standard address, and serves as long as it lives.

@@ -201,6 +201,10 @@ void bus_on_event(Bus *bus, const Event *event)
     case EVENT_TIME_CONFIRMED:
     case EVENT_STAMP_OVERRULED:
     case EVENT_OFFER_REFUSED:
+    case EVENT_PORTAL:
+    case EVENT_PORTAL_PASSED:
+    case EVENT_METERED:
+    case EVENT_UNMETERED:
     case EVENT_KIND_COUNT: break;
     }
 }

@@ -342,6 +342,14 @@ CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret)
     return result;
 }
 
+void sim_tell_network(Sim *sim, Connectivity connectivity, bool metered)
+{
+    const NetworkState state = {.connectivity = connectivity, .metered = metered};
+
+    engine_on_network_state(sim->engine, &state, sim_now(sim));
+    drain(sim);
+}
+
 static void deliver(Sim *sim, const Delivery *delivery)
 {
     Now now = sim_now(sim);

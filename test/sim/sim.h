@@ -118,6 +118,9 @@ void sim_reconfigure(Sim *sim, const Config *config);
 /* A command to the engine; what it wants done for it is done. */
 CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret);
 
+/* What a manager of the network says from now on. */
+void sim_tell_network(Sim *sim, Connectivity connectivity, bool metered);
+
 /* Lets the world run for so many seconds. */
 void sim_run(Sim *sim, double seconds);
 

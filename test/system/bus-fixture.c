@@ -5,10 +5,10 @@
  * how the objects, their signals and the authorization behave, with every value known and every event at hand
  * when the test wants it. What the real daemon says is tested with the real daemon.
  *
- * Standard output tells each command that was applied and each notice of the bus. Each line of standard input
- * is an event: "sample NAME", "select NAME", "state NAME", "sync", "lose", "step SECONDS", "jump SECONDS",
- * "add NAME", "figures" (no event: a value for what `tracking` prints), "leap", "offset SECONDS" (no event:
- * what is still to be slewed), "files" (configuration read again). */
+ * Standard output tells each command that was applied, each notice of the bus, and what is heard of networks.
+ * Each line of standard input is an event: "sample NAME", "select NAME", "state NAME", "sync", "lose", "step
+ * SECONDS", "jump SECONDS", "add NAME", "figures" (no event: a value for what `tracking` prints), "leap",
+ * "offset SECONDS" (no event: what is still to be slewed), "files" (configuration read again). */
 
 #include <errno.h>
 #include <math.h>
@@ -472,13 +472,58 @@ static void on_notice(void *userdata, BusNotice notice, int error)
     say(names[notice]);
 }
 
+/* --- What is heard of networks --- */
+
+static void on_network_state(void *userdata, const NetworkState *state)
+{
+    static const char *const names[CONNECTIVITY_COUNT] = {"unknown", "none", "portal", "limited", "full"};
+    char line[64];
+    Text text = TEXT(line);
+
+    (void) userdata;
+    text_append_format(&text, "network %s%s", names[state->connectivity], state->metered ? " metered" : "");
+    say(line);
+}
+
+static void on_offered(void *userdata, const OfferedServers *offered)
+{
+    char line[8192];
+    Text text = TEXT(line);
+
+    (void) userdata;
+    text_append_format(&text, "offered %d %s: [%s]", (int) offered->provider, offered->interface,
+                       offered->servers);
+    say(line);
+}
+
+static void on_provider(void *userdata, OfferProvider provider, bool complete)
+{
+    (void) userdata;
+    (void) provider;
+    say(complete ? "provider complete" : "provider gone");
+}
+
+static void on_network_changed(void *userdata)
+{
+    (void) userdata;
+    say("network changed");
+}
+
+static const BusHandlers handlers = {
+    .on_notice = on_notice,
+    .on_network_state = on_network_state,
+    .on_offered = on_offered,
+    .on_provider = on_provider,
+    .on_network_changed = on_network_changed,
+};
+
 static int run(World *world)
 {
     const Service service = {&methods, world};
     int r = sd_event_default(&world->event);
 
     if (r >= 0)
-        r = bus_new(world->event, &service, &(BusHandlers) {.on_notice = on_notice}, world, &world->bus);
+        r = bus_new(world->event, &service, &handlers, world, &world->bus);
     if (r >= 0)
         r = sd_event_add_io(world->event, NULL, STDIN_FILENO, EPOLLIN, on_input, world);
     if (r >= 0)

@@ -47,6 +47,16 @@ static void test_texts(void **state)
           .count = 992, .refusal = OFFER_TOO_MANY},
          "Refused 992 of the servers that the network offers on eth0 (networkmanager), \"a.example\" and "
          "others: There are too many"},
+        {{EVENT_PORTAL},
+         "The network is behind a captive portal: names are looked up again when it is passed, and no keys "
+         "(NTS) are established before"},
+        {{EVENT_PORTAL_PASSED}, "The captive portal is passed"},
+        {{EVENT_PORTAL_PASSED, .count = 1},
+         "The captive portal is passed: 1 source is forgotten and looked up again"},
+        {{EVENT_PORTAL_PASSED, .count = 4},
+         "The captive portal is passed: 4 sources are forgotten and looked up again"},
+        {{EVENT_METERED}, "The network is metered: sources are polled at their maxpoll"},
+        {{EVENT_UNMETERED}, "The network is not metered any more"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_CONTRADICTORY},
          "Time of 192.0.2.4 (" NAME ") is outside the dates of its own certificates"},
         {{EVENT_STATE_CHANGED, .name = NAME, .address = IPV4(4), .state = STATE_UNCONFIRMED, .value = 1,

@@ -112,6 +112,36 @@ static void test_trouble_is_told(void **state)
     assert_string_equal(buffer, "Its name has no address yet.");
 }
 
+static void test_network(void **state)
+{
+    Explanation e = explanation(STATE_NOSELECT, NAN, NAN);
+    char buffer[512];
+    Text text = TEXT(buffer);
+
+    (void) state;
+    e.network = (NetworkState) {.connectivity = CONNECTIVITY_PORTAL, .metered = true};
+    e.doubtful_name = true;
+    e.source.poll = 10;
+    explain_source(&e, &text);
+    assert_non_null(strstr(buffer,
+                           " Its name may have been looked up behind a captive portal: it will be looked up "
+                           "again when the portal is passed. The network is metered: it is polled at its "
+                           "longest interval, every 1024 s."));
+    e.network = (NetworkState) {.connectivity = CONNECTIVITY_LIMITED};
+    text = TEXT(buffer);
+    explain_source(&e, &text);
+    assert_null(strstr(buffer, "portal"));
+    assert_null(strstr(buffer, "metered"));
+
+    e = explanation(STATE_MISSING_SAMPLES, NAN, NAN);
+    e.authentication.mode = AUTHENTICATION_NTS;
+    e.keys_held = true;
+    text = TEXT(buffer);
+    explain_source(&e, &text);
+    assert_string_equal(
+        buffer, "It is not asked: the network is behind a captive portal, where no keys are established.");
+}
+
 static void test_clock(void **state)
 {
     ClockReport clock = {.synchronized = true};
@@ -140,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_sentence_of_a_state),
         cmocka_unit_test(test_every_state_has_a_sentence),
         cmocka_unit_test(test_trouble_is_told),
+        cmocka_unit_test(test_network),
         cmocka_unit_test(test_clock),
     };
 

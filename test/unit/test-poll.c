@@ -59,7 +59,7 @@ static void test_interval(void **state)
         SourceConfig config = config_of(rows[i].minpoll, rows[i].minpoll);
         Poll poll = poll_start(&config);
         poll.reach = rows[i].reach;
-        if (poll_interval(&poll, rows[i].delay) != rows[i].expected)
+        if (poll_interval(&poll, poll.poll, rows[i].delay) != rows[i].expected)
             fail_msg("%s", rows[i].name);
     }
 }
@@ -75,12 +75,12 @@ static void test_burst(void **state)
     /* Four good ones end it. */
     poll_burst(&poll, 4, 8);
     for (; poll_in_burst(&poll); sent++) {
-        assert_true(poll_interval(&poll, 0.01) == 2);
+        assert_true(poll_interval(&poll, poll.poll, 0.01) == 2);
         poll_on_sent(&poll);
         poll_on_good(&poll, &config, &good);
     }
     assert_int_equal(sent, 4);
-    assert_true(poll_interval(&poll, 0.01) == 64);
+    assert_true(poll_interval(&poll, poll.poll, 0.01) == 64);
 
     /* Eight in all, if they are lost. */
     poll_burst(&poll, 4, 8);
@@ -94,7 +94,7 @@ static void test_burst(void **state)
     config = config_of(1, 1);
     poll = poll_start(&config);
     poll_burst(&poll, 1, 2);
-    assert_true(poll_interval(&poll, 0.01) == 0.5);
+    assert_true(poll_interval(&poll, poll.poll, 0.01) == 0.5);
 }
 
 static void test_kiss(void **state)
@@ -106,8 +106,8 @@ static void test_kiss(void **state)
     poll_burst(&poll, 4, 8);
     poll_on_kiss(&poll);
     assert_false(poll_in_burst(&poll));
-    assert_true(poll_interval(&poll, 0.01) == 5 * 64);
-    assert_true(poll_interval(&poll, 0.01) == 64);
+    assert_true(poll_interval(&poll, poll.poll, 0.01) == 5 * 64);
+    assert_true(poll_interval(&poll, poll.poll, 0.01) == 64);
 }
 
 static void test_limits(void **state)

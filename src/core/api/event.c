@@ -45,6 +45,10 @@ static const char *const event_names[] = {
     [EVENT_TIME_CONFIRMED] = "time-confirmed",
     [EVENT_STAMP_OVERRULED] = "stamp-overruled",
     [EVENT_OFFER_REFUSED] = "offer-refused",
+    [EVENT_PORTAL] = "portal",
+    [EVENT_PORTAL_PASSED] = "portal-passed",
+    [EVENT_METERED] = "metered",
+    [EVENT_UNMETERED] = "unmetered",
 };
 static_assert(ELEMENTS(event_names) == EVENT_KIND_COUNT, "one row for each member");
 

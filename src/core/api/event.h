@@ -51,6 +51,10 @@ typedef enum EventKind {
     EVENT_STAMP_OVERRULED, /* value: s by which what was written down once is later than what sources say */
     EVENT_OFFER_REFUSED,   /* origin, interface: so many servers (count), the first (name), for that refusal
                             */
+    EVENT_PORTAL,          /* the network wants a login before it lets anybody through */
+    EVENT_PORTAL_PASSED,   /* count: how many sources are looked up anew */
+    EVENT_METERED,         /* what is sent costs money: all are asked as rarely as they may be */
+    EVENT_UNMETERED,
     EVENT_KIND_COUNT,
 } EventKind;
 

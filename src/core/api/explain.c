@@ -79,9 +79,14 @@ static void explain_disagreement(const Explanation *e, const char *whose, Text *
     }
 }
 
-static void explain_no_keys(const AuthenticationReport *a, Text *text)
+static void explain_no_keys(const Explanation *e, Text *text)
 {
-    if (a->failure == NTS_OK)
+    const AuthenticationReport *a = &e->authentication;
+
+    if (e->keys_held)
+        text_append(
+            text, "It is not asked: the network is behind a captive portal, where no keys are established.");
+    else if (a->failure == NTS_OK)
         text_append(text, "It is not asked yet: its keys are being established.");
     else
         text_append_format(text, "It is not asked, since its keys could not be established (%s): %s.",
@@ -97,7 +102,7 @@ static void explain_missing(const Explanation *e, Text *text)
     else if (source->resolving)
         text_append(text, "Its name has no address yet.");
     else if (e->authentication.mode == AUTHENTICATION_NTS && !e->authentication.has_key)
-        explain_no_keys(&e->authentication, text);
+        explain_no_keys(e, text);
     else if (e->authentication.mode == AUTHENTICATION_SYMMETRIC && !e->authentication.has_key)
         text_append_format(text, "It is not asked: its key %u is not in the key file.",
                            e->authentication.key);
@@ -208,10 +213,24 @@ static void explain_trouble(const Explanation *e, Text *text)
     }
 }
 
+/* What the network has to do with it. */
+static void explain_network(const Explanation *e, Text *text)
+{
+    if (e->network.connectivity == CONNECTIVITY_PORTAL && e->doubtful_name && !e->source.resolving)
+        text_append(text,
+                    " Its name may have been looked up behind a captive portal: it will be looked up again "
+                    "when the portal is passed.");
+    if (e->network.metered && e->source.online)
+        text_append_format(text,
+                           " The network is metered: it is polled at its longest interval, every %.0f s.",
+                           exp2(e->source.poll));
+}
+
 void explain_source(const Explanation *explanation, Text *text)
 {
     explain_state(explanation, text);
     explain_trouble(explanation, text);
+    explain_network(explanation, text);
 }
 
 static void append_reason(Text *text, ClockReason reason)

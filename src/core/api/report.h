@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/instant.h"
 #include "core/api/authentication.h"
+#include "core/api/network.h"
 #include "core/api/verdict.h"
 
 /* Longest name of a source as configured, with '#N' and terminator (a DNS name has at most 253 characters).
@@ -158,4 +159,7 @@ typedef struct Explanation {
     double value; /* what was compared; NaN: nothing */
     uint32_t agreeing, candidates;      /* of the last intersection: how many agree, of how many */
     double majority_low, majority_high; /* the interval on which they agree; NaN: none */
+    NetworkState network;
+    bool doubtful_name; /* it was looked up where nobody had said that all is well */
+    bool keys_held;     /* they are not established before a portal is passed */
 } Explanation;

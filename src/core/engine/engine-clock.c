@@ -181,7 +181,7 @@ static void refuse_change(Engine *engine, const DisciplineDecision *decision)
 /* How fast the bound grows: the frequency may be wrong already, and it wanders until the next update. */
 static double dispersion_rate(const Engine *engine, double skew)
 {
-    double interval = exp2(engine->sources[engine->selection.best]->poll.poll);
+    double interval = exp2(source_poll(engine, engine->sources[engine->selection.best]));
 
     return engine->config->clock.max_clock_error +
            ENGINE_BOUND_SIGMAS * sqrt(skew * skew + engine->selection.estimate.wander * interval);

@@ -93,8 +93,8 @@ static void apply_option(Engine *engine, Source *source, const Command *command)
     poll_on_limits(&source->poll, &source->config);
     /* A shorter interval is not to begin after the long one that is running. */
     if (mono_is_set(source->poll_deadline) &&
-        mono_diff(source->poll_deadline, engine->now.mono) > exp2(source->poll.poll))
-        source_schedule(engine, source, exp2(source->poll.poll));
+        mono_diff(source->poll_deadline, engine->now.mono) > exp2(source_poll(engine, source)))
+        source_schedule(engine, source, exp2(source_poll(engine, source)));
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
 }
 

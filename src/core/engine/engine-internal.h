@@ -11,6 +11,7 @@
  *   engine-offers.c   servers that networks offer
  *   engine-peer.c     what is different with peers
  *   engine-prelude.c  initstepslew, before all that
+ *   engine-network.c  what managers of the network know: portals, and what costs money
  *   engine-poll.c     requests and answers of one source
  *   engine-keys.c     the keys of sources
  *   engine-nts.c      keys and cookies of sources with Network Time Security
@@ -64,6 +65,7 @@ typedef struct SourceNts {
     MonoTime deadline;         /* keys are established then; unset: there is no need */
     MonoTime not_before;       /* ... nor sooner than this */
     bool asked;                /* an answer to ACTION_ESTABLISH_KEYS is due */
+    bool held;                 /* the deadline has been put off because of a portal */
     bool anew;                 /* what was kept from an earlier run has been used, or is of no use */
     MonoTime begun;            /* the last one; unset: never */
     MonoTime established;      /* the keys that we have; unset: never */
@@ -93,12 +95,14 @@ typedef struct Source {
 
     IpEndpoint remote; /* address IP_UNSPEC: unresolved */
     bool literal;      /* its name is an address */
+    bool doubtful;     /* its name was looked up where nobody had said that all is well */
     struct {
         MonoTime deadline; /* to ask (again); unset: not to be asked */
         bool asked;        /* an answer is due */
         uint32_t failures; /* in a row */
         uint32_t told;  /* by EVENT_RESOLVE_FAILED and _BOGUS since it succeeded: bits 1 << LookupVerdict */
         bool replacing; /* of a source that has an address, but a bad one */
+        bool stale;     /* the answer that is due comes from behind a portal: it is to be asked again */
     } lookup;
 
     KeyNews key_news;
@@ -178,6 +182,9 @@ struct Engine {
         size_t count;
         MonoTime deadline; /* something may be different then; unset: no */
     } offers;
+    NetworkState network;
+    bool portal;         /* one was found, and nobody has said that it is passed */
+    MonoTime keys_begin; /* behind a portal: keys are not established before; unset: there is none */
 
     Source **sources; /* in the order of their ids */
     size_t source_count, source_capacity;
@@ -260,6 +267,22 @@ void engine_replace_bad(Engine *engine);
 int engine_begin_prelude(Engine *engine) must_check_;
 void engine_advance_prelude(Engine *engine);
 
+/* engine-network.c */
+/* It has got an address for its name just now. */
+void engine_note_address(const Engine *engine, Source *source);
+/* What the name of a source that has an address stands for is not to be believed now. */
+static inline bool engine_is_behind_portal(const Engine *engine)
+{
+    return engine->network.connectivity == CONNECTIVITY_PORTAL;
+}
+/* Its name is being looked up, and the answer is of no use: it is to be asked again now, or not at all. */
+bool engine_drops_answer(Engine *engine, Source *source);
+/* Log2 s, as it is asked at present. */
+static inline int8_t source_poll(const Engine *engine, const Source *source)
+{
+    return engine->network.metered ? (int8_t) source->config.maxpoll : source->poll.poll;
+}
+
 /* engine-poll.c */
 void source_start_polling(Engine *engine, Source *source);
 void source_stop_polling(Engine *engine, Source *source);
@@ -267,6 +290,8 @@ void source_drop_samples(Engine *engine, Source *source);
 void source_poll_due(Engine *engine, Source *source);
 void source_exchange_due(Engine *engine, Source *source);
 void source_schedule(Engine *engine, Source *source, double seconds);
+void source_reschedule(Engine *engine,
+                       Source *source); /* by the interval as it is now, from the last request */
 void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
 
 /* engine-keys.c */
@@ -293,7 +318,7 @@ void source_nts_revoke(Engine *engine, Source *source, NtsFailure failure);
 void source_nts_fill_action(const Engine *engine, const Source *source, Action *ret);
 void source_nts_report(const Engine *engine, const Source *source, AuthenticationReport *ret);
 bool source_nts_has_cookies(const Source *source);
-/* It is being brought up, and nothing has gone wrong yet. */
+/* It is being brought up, and nothing has gone wrong or been put off yet. */
 bool source_nts_is_starting(const Source *source);
 /* Its keys cannot be established. */
 static inline bool source_nts_is_stuck(const Source *source)

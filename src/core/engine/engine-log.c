@@ -54,7 +54,7 @@ void engine_log_measurement(Engine *engine, const Source *source, const ClientRe
         .leap = packet->leap,
         .stratum = packet->stratum,
         .mode = packet->mode,
-        .local_poll = source->poll.poll,
+        .local_poll = source_poll(engine, source),
         .remote_poll = packet->poll,
         .tests = result->tests,
         .score = source->poll.score,

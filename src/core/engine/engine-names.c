@@ -264,6 +264,8 @@ void engine_on_resolved(Engine *engine, SourceId id, const LookupAnswer *answer,
     if (!source || !source->lookup.asked || engine->ended)
         return;
     source->lookup.asked = false;
+    if (engine_drops_answer(engine, source))
+        return;
     if (source->nts && source->nts->server[0] != '\0')
         source_nts_on_resolved(engine, source, answer);
     else if (answer->verdict != LOOKUP_FOUND)
@@ -321,7 +323,7 @@ static bool wants_replacement(const Source *source)
 
 void engine_replace_bad(Engine *engine)
 {
-    if (engine->now.mono.ns < engine->next_replace.ns)
+    if (engine->now.mono.ns < engine->next_replace.ns || engine_is_behind_portal(engine))
         return;
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];

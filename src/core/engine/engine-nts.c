@@ -83,7 +83,8 @@ bool source_nts_is_starting(const Source *source)
 {
     const SourceNts *nts = source->nts;
 
-    return nts->failure == NTS_OK && !is_ready(source) && (nts->asked || mono_is_set(nts->deadline));
+    return nts->failure == NTS_OK && !is_ready(source) && !nts->held &&
+           (nts->asked || mono_is_set(nts->deadline));
 }
 
 static void forget_keys(SourceNts *nts)
@@ -102,7 +103,7 @@ void source_nts_set_host(Source *source, const IpAddress *host)
     forget_keys(nts);
     nts->host = *host;
     nts->deadline = nts->not_before = MONO_UNSET;
-    nts->asked = nts->anew = false;
+    nts->asked = nts->anew = nts->held = false;
     nts->attempts = nts->fruitless = 0;
     nts->failure = nts->told = NTS_OK;
 }
@@ -143,6 +144,9 @@ static void want(const Engine *engine, Source *source)
     nts->deadline = engine->now.mono;
     if (mono_is_set(nts->not_before) && nts->not_before.ns > nts->deadline.ns)
         nts->deadline = nts->not_before;
+    nts->held = mono_is_set(engine->keys_begin) && nts->deadline.ns < engine->keys_begin.ns;
+    if (nts->held)
+        nts->deadline = engine->keys_begin;
 }
 
 static void hold_off(const Engine *engine, SourceNts *nts, uint32_t exponent)
@@ -211,6 +215,7 @@ void engine_retry_keys(Engine *engine)
 void source_nts_stop(Source *source)
 {
     source->nts->deadline = MONO_UNSET;
+    source->nts->held = false;
 }
 
 void source_nts_before_request(Engine *engine, Source *source)
@@ -349,6 +354,7 @@ void source_nts_due(Engine *engine, Source *source)
     NtsAead aeads[NTS_AEADS_MAX];
 
     nts->deadline = MONO_UNSET;
+    nts->held = false;
     nts->attempts++;
     nts->begun = engine->now.mono;
     nts->not_before = mono_add(engine->now.mono, SPACING);
@@ -465,6 +471,7 @@ void source_nts_on_resolved(Engine *engine, Source *source, const LookupAnswer *
         const IpAddress *address = &answer->places[i].endpoint.address;
         if ((source->config.family == IP_UNSPEC || address->family == source->config.family) &&
             move(engine, source, address, source->remote.port)) {
+            engine_note_address(engine, source);
             resume(engine, source);
             return;
         }

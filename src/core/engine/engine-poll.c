@@ -140,9 +140,10 @@ static void begin_poll_burst(Source *source)
 /* `presend`: so many requests go ahead of the one that counts, so that what the path has forgotten (who has
  * this address, which power state is best) is known again. In interleaved mode each answer measures the
  * exchange before its own. */
-static uint32_t wanted_presends(const Source *source)
+static uint32_t wanted_presends(const Engine *engine, const Source *source)
 {
-    if (source->poll.poll < source->config.presend || poll_in_burst(&source->poll) || source_is_peer(source))
+    if (source_poll(engine, source) < source->config.presend || poll_in_burst(&source->poll) ||
+        source_is_peer(source))
         return 0;
     return source->config.xleave ? 2 : 1;
 }
@@ -150,7 +151,7 @@ static uint32_t wanted_presends(const Source *source)
 /* The next request, or the first one that goes ahead of it, is due that many seconds after the last. */
 static double next_interval(const Engine *engine, Source *source)
 {
-    double interval = poll_interval(&source->poll, last_delay(source));
+    double interval = poll_interval(&source->poll, source_poll(engine, source), last_delay(source));
 
     if (source_is_peer(source))
         return source_peer_interval(engine, source, interval);
@@ -165,7 +166,7 @@ static void schedule_next(Engine *engine, Source *source)
         source_schedule(engine, source, PRESEND_TIME);
         return;
     }
-    source->presends = wanted_presends(source);
+    source->presends = wanted_presends(engine, source);
     source_schedule(engine, source, next_interval(engine, source));
 }
 
@@ -205,7 +206,7 @@ static bool send_request(Engine *engine, Source *source)
         .config = &source->config,
         .authenticator = &engine->setup.authenticator,
         .exchange = exchange,
-        .poll = source->poll.poll,
+        .poll = source_poll(engine, source),
         .aead = &engine->setup.aead,
     };
     uint8_t bytes[CLIENT_REQUEST_MAX];
@@ -240,7 +241,7 @@ void source_poll_due(Engine *engine, Source *source)
         return;
     }
     begin_poll_burst(source);
-    source->presending = source->presends > 0 && wanted_presends(source) > 0;
+    source->presending = source->presends > 0 && wanted_presends(engine, source) > 0;
     source->last_request = engine->now.mono;
     if (!source->presending) {
         source->attempts++;
@@ -260,7 +261,7 @@ void source_poll_due(Engine *engine, Source *source)
 }
 
 /* The answer may have changed the interval, or ended the burst: the next request counts from the last one. */
-static void reschedule(Engine *engine, Source *source)
+void source_reschedule(Engine *engine, Source *source)
 {
     double since = mono_diff(engine->now.mono, source->last_request);
 
@@ -270,7 +271,7 @@ static void reschedule(Engine *engine, Source *source)
         source->poll_deadline = MONO_UNSET;
         return;
     }
-    source->presends = wanted_presends(source);
+    source->presends = wanted_presends(engine, source);
     source_schedule(engine, source, next_interval(engine, source) - since);
 }
 
@@ -356,7 +357,7 @@ static void conclude(Engine *engine, Source *source, const ClientResult *result)
             clock_to_cooked(&engine->clock, clock_to_local(&engine->clock, engine->now.raw));
         engine_pool_answered(engine, source);
     }
-    reschedule(engine, source);
+    source_reschedule(engine, source);
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
 }
 

@@ -139,7 +139,7 @@ bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceRepo
         .resolving = !source_is_resolved(source),
         .reachability = source->poll.reach,
         .stratum = source->client.report.valid ? source->client.report.stratum : 0,
-        .poll = source->poll.poll,
+        .poll = source_poll(engine, source),
         .since_sample = mono_is_set(source->last_good) ? mono_diff(now.mono, source->last_good) : -1,
         .last_receive = source->last_receive,
     };
@@ -225,6 +225,9 @@ bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret
         .candidates = engine->selection.candidates,
         .majority_low = engine->selection.majority_low,
         .majority_high = engine->selection.majority_high,
+        .network = engine->network,
+        .doubtful_name = source->doubtful,
+        .keys_held = source->nts && source->nts->held,
     };
     return engine_source_report(engine, id, now, &ret->source) &&
            engine_authentication_report(engine, id, &ret->authentication) &&

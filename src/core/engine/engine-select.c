@@ -66,7 +66,7 @@ static bool may_still_start(const Source *source)
 {
     uint32_t filter = (uint32_t) MAX(source->config.filter, 1);
 
-    if (source->nts && source_nts_is_stuck(source))
+    if (source->nts && (source_nts_is_stuck(source) || source->nts->held))
         return false;
     return source->online && source_is_resolved(source) && source->poll.missed_run < START_MISSED &&
            source->attempts < START_ATTEMPTS * filter &&

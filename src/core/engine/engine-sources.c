@@ -177,6 +177,7 @@ void source_set_address(Engine *engine, Source *source, const IpEndpoint *remote
 {
     source_stop_polling(engine, source);
     source_set_remote(engine, source, remote);
+    engine_note_address(engine, source);
     if (source->nts)
         source_nts_set_host(source, &remote->address);
     if (source->online)

@@ -78,7 +78,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->now = now;
     engine->noise = setup->entropy;
     engine->slew_deadline = engine->last_status = engine->last_stamp = MONO_UNSET;
-    engine->leap_guard = engine->prelude_end = engine->offers.deadline = MONO_UNSET;
+    engine->leap_guard = engine->prelude_end = engine->offers.deadline = engine->keys_begin = MONO_UNSET;
     engine->stamp_s = setup->stamp_s;
     engine->last_drift = engine->next_replace = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;

@@ -96,6 +96,9 @@ void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now n
 /* Answer to ACTION_RESOLVE. */
 void engine_on_resolved(Engine *engine, SourceId source, const LookupAnswer *answer, Now now);
 
+/* What a manager of the network says, or does not say any more. */
+void engine_on_network_state(Engine *engine, const NetworkState *state, Now now);
+
 /* Answer to ACTION_ESTABLISH_KEYS. */
 void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
                                 Now now);

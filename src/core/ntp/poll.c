@@ -133,11 +133,11 @@ void poll_on_limits(Poll *poll, const SourceConfig *config)
     poll->score = 0;
 }
 
-double poll_interval(Poll *poll, double peer_delay)
+double poll_interval(Poll *poll, int8_t exponent, double peer_delay)
 {
-    double interval = exp2(poll->poll);
+    double interval = exp2(exponent);
 
-    if (poll->poll < 0 && (poll->reach == 0 || peer_delay < 0 || peer_delay > SUBSECOND_DELAY))
+    if (exponent < 0 && (poll->reach == 0 || peer_delay < 0 || peer_delay > SUBSECOND_DELAY))
         interval = 1.0;
     if (poll->kiss_polls > 0) {
         interval *= 1 + poll->kiss_polls;

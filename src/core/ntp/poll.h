@@ -53,9 +53,9 @@ void poll_on_kiss(Poll *poll);
 /* The limits were changed. */
 void poll_on_limits(Poll *poll, const SourceConfig *config);
 
-/* Seconds from a request to the next. peer_delay: of the last sample, s; negative: unknown. Uses up the
- * silence after a kiss-o'-death. */
-double poll_interval(Poll *poll, double peer_delay);
+/* Seconds from a request to the next. exponent: log2 s, poll's own unless there is a reason for another one.
+ * peer_delay: of the last sample, s; negative: unknown. Uses up the silence after a kiss-o'-death. */
+double poll_interval(Poll *poll, int8_t exponent, double peer_delay);
 
 /* Seconds that the requests to different sources are kept apart at this interval. */
 double poll_separation(const Poll *poll);

@@ -6,7 +6,7 @@ import json
 import pathlib
 import shutil
 
-from .world import ROOT, Process, mount_tmpfs, run, soon
+from .world import DAEMONS, ROOT, Process, mount_tmpfs, run, soon
 
 SOCKET = pathlib.Path("/run/dbus/system_bus_socket")
 ACTIONS = pathlib.Path("/usr/share/polkit-1/actions")
@@ -33,8 +33,14 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
   </policy>
   <policy user="root">
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Monitoring"/>
+    <allow own="org.freedesktop.NetworkManager"/>
+    <allow send_destination="org.freedesktop.NetworkManager"/>
+  </policy>
+  <policy context="default">
+    <allow send_destination="org.freedesktop.NetworkManager" send_interface="org.freedesktop.DBus.ObjectManager"/>
   </policy>
   <includedir>/usr/share/dbus-1/system.d</includedir>
+  <includedir>%(daemons)s</includedir>
   <includedir>%(ours)s</includedir>
 </busconfig>
 """
@@ -69,7 +75,7 @@ class Bus:
         SOCKET.unlink(missing_ok=True)
         configuration = pathlib.Path("/run/test/bus.conf")
         ours = ROOT / "usr/share/dbus-1/system.d"
-        configuration.write_text(CONFIGURATION % {"socket": SOCKET, "ours": ours})
+        configuration.write_text(CONFIGURATION % {"socket": SOCKET, "ours": ours, "daemons": DAEMONS / "usr/share/dbus-1/system.d"})
         self.daemon = Process("bus", ["dbus-daemon", f"--config-file={configuration}", "--nofork", "--nopidfile",
                                       "--nosyslog"])
         soon(lambda: self.has("org.freedesktop.DBus"), what="the bus")
