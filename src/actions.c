@@ -131,6 +131,11 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_SAVE_UPDATES: save_updates(world, &action); break;
         case ACTION_ESTABLISH_KEYS: key_establisher_establish(world->keys, &action); break;
         case ACTION_KEEP_KEYS: key_establisher_keep(world->keys, &action); break;
+        case ACTION_TEST_WAY:
+            engine_on_way(engine, action.way.source,
+                          exchanges_test_way(world->exchanges, &action.way.remote, &action.way.local),
+                          kernel_clock_now());
+            break;
         case ACTION_SAVE_STAMP: save_stamp(world, &action); break;
         case ACTION_EXIT:
             *ret_status = action.exit_status;

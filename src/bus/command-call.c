@@ -215,6 +215,7 @@ static void describe(const Bus *bus, const Command *command, Details *ret)
     case COMMAND_DELETE_MANUAL: add_number(ret, "entry", command->entry); break;
     case COMMAND_RESET_MANUAL:
     case COMMAND_RESET_CLIENTS:
+    case COMMAND_ONOFFLINE:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
     case COMMAND_RESET_SOURCES:

@@ -274,6 +274,24 @@ static int find_local(Exchanges *exchanges, const IpEndpoint *remote, const IpEn
     return address_is_any(&ret->address) ? route_source(exchanges, remote, &ret->address) : 0;
 }
 
+int exchanges_test_way(const Exchanges *exchanges, const IpEndpoint *remote, const IpAddress *local)
+{
+    IpFamily family = remote->address.family;
+    int fd, r;
+
+    if (exchanges->setup.family != IP_UNSPEC && exchanges->setup.family != family)
+        return EAFNOSUPPORT;
+    if ((r = socket_open(&exchanges->config, family, &fd)) < 0)
+        return -r;
+    const IpEndpoint from = {.address = socket_source(&exchanges->config, family, local)};
+    if (!address_is_any(&from.address))
+        r = socket_bind(fd, &from);
+    if (r >= 0)
+        r = socket_connect(fd, remote);
+    close(fd);
+    return -r;
+}
+
 static int bind_and_connect(Exchanges *exchanges, int fd, const IpEndpoint *local, const IpEndpoint *remote)
 {
     int r = 0;

@@ -45,5 +45,9 @@ void exchanges_configure(Exchanges *exchanges, const NetConfig *config);
 void exchanges_send(Exchanges *exchanges, ExchangeId id, const IpEndpoint *remote, const IpEndpoint *local,
                     const uint8_t *bytes, size_t length);
 
+/* Whether a request to remote could leave from `local` (as of exchanges_send()) now: 0, or the positive errno
+ * of what is in the way: no route, no such address of ours, no carrier on the link... Sends nothing. */
+int exchanges_test_way(const Exchanges *exchanges, const IpEndpoint *remote, const IpAddress *local);
+
 /* Unknown ids are ignored. */
 void exchanges_close(Exchanges *exchanges, ExchangeId id);

@@ -65,21 +65,13 @@ static bool open_port(const PortSharing *sharing, uint16_t port, bool open)
     return any;
 }
 
-static int bind_once(int fd, const IpEndpoint *local)
-{
-    struct sockaddr_storage address;
-    socklen_t size = ip_endpoint_to_sockaddr(local, &address);
-
-    return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
-}
-
 static int bind_among_ours(const PortSharing *sharing, int fd, const IpEndpoint *local)
 {
     if (!open_port(sharing, local->port, true))
         return -EADDRINUSE;
     int r = set_reuse(fd, 1);
     if (r >= 0)
-        r = bind_once(fd, local);
+        r = socket_bind(fd, local);
     (void) set_reuse(fd, 0);
     (void) open_port(sharing, local->port, false);
     return r;
@@ -102,7 +94,7 @@ int port_sharing_join(PortSharing *sharing, int fd)
 
 int port_sharing_bind(PortSharing *sharing, int fd, const IpEndpoint *local)
 {
-    int r = bind_once(fd, local);
+    int r = socket_bind(fd, local);
 
     if (r == -EADDRINUSE && local->port != 0)
         r = bind_among_ours(sharing, fd, local);

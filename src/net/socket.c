@@ -92,6 +92,14 @@ IpAddress socket_source(const NetConfig *config, IpFamily family, const IpAddres
     return configured->family == family ? *configured : (IpAddress) {.family = (uint8_t) family};
 }
 
+int socket_bind(int fd, const IpEndpoint *local)
+{
+    struct sockaddr_storage address;
+    socklen_t size = ip_endpoint_to_sockaddr(local, &address);
+
+    return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
+}
+
 int socket_connect(int fd, const IpEndpoint *remote)
 {
     struct sockaddr_storage address;

@@ -13,6 +13,7 @@ int socket_open(const NetConfig *config, IpFamily family, int *ret) must_check_;
 /* The address that such a socket has to be bound to: `local`, or as configured, or any. */
 IpAddress socket_source(const NetConfig *config, IpFamily family, const IpAddress *local);
 
+int socket_bind(int fd, const IpEndpoint *local) must_check_;
 int socket_connect(int fd, const IpEndpoint *remote) must_check_;
 
 /* IP_UNSPEC and port 0 when unknown. */

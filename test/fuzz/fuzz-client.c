@@ -6,6 +6,7 @@
  * test 2; with NTS, whose ciphers are toys, some are even proven. Clock and entropy are fixed. After each
  * step all reports are asked for and must make sense. */
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,9 @@ static void carry_out(World *world, const Action *action)
     case ACTION_SAVE_UPDATES: require(action->updates > 0, "a number of updates"); break;
     case ACTION_EXIT: world->ended = true; break;
     case ACTION_SAVE_STAMP: require(action->stamp_s > 0, "a time"); break;
+    case ACTION_TEST_WAY:
+        engine_on_way(world->engine, action->way.source, how == 1 ? ENETUNREACH : 0, world->now);
+        break;
     case ACTION_CLOSE:
     case ACTION_KIND_COUNT: break;
     }

@@ -274,6 +274,7 @@ static void carry_out(Sim *sim, const Action *action)
         sim->counters.stamps++;
         sim->setup.stamp_s = action->stamp_s;
         break;
+    case ACTION_TEST_WAY: engine_on_way(sim->engine, action->way.source, 0, sim_now(sim)); break;
     case ACTION_SAVE_UPDATES: sim->setup.updates = action->updates; break;
     case ACTION_EXIT:
         sim->counters.exited = true;

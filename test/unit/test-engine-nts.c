@@ -232,6 +232,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_SAVE_DRIFT:
     case ACTION_SAVE_UPDATES:
     case ACTION_SAVE_STAMP:
+    case ACTION_TEST_WAY:
     case ACTION_KIND_COUNT: break;
     }
 }

@@ -168,6 +168,7 @@ static void carry_out(World *world, const Action *action)
     case ACTION_SAVE_DRIFT:
     case ACTION_SAVE_UPDATES:
     case ACTION_SAVE_STAMP:
+    case ACTION_TEST_WAY:
     case ACTION_ESTABLISH_KEYS:
     case ACTION_KEEP_KEYS:
     case ACTION_EXIT:

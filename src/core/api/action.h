@@ -29,6 +29,7 @@ typedef enum ActionKind {
     ACTION_SAVE_UPDATES,   /* write how many updates there were, before anything that follows: no answer */
     ACTION_ESTABLISH_KEYS, /* by TLS, for a source with NTS -> engine_on_keys_established() */
     ACTION_KEEP_KEYS,      /* for the next start: no answer */
+    ACTION_TEST_WAY,       /* could a request to that address leave now? -> engine_on_way() */
     ACTION_SAVE_STAMP,     /* write down what time it is for certain: no answer */
     ACTION_EXIT,           /* end the daemon with `status` */
     ACTION_KIND_COUNT,
@@ -50,6 +51,11 @@ typedef struct Action {
             SourceId source; /* for whom */
             LookupQuestion question;
         } resolve;
+        struct {
+            SourceId source; /* for whom */
+            IpEndpoint remote;
+            IpAddress local; /* as of send */
+        } way;
         struct {
             double frequency; /* correction of the oscillator in all, slew included; |f| <= 0.1 */
         } frequency;

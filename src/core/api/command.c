@@ -22,6 +22,7 @@ static const CommandInfo commands[] = {
     [COMMAND_ADD_SOURCE] = {"add", ACTION_MANAGE_SOURCES},
     [COMMAND_REMOVE_SOURCE] = {"delete", ACTION_MANAGE_SOURCES},
     [COMMAND_SET_ONLINE] = {"online", ACTION_MANAGE_SOURCES},
+    [COMMAND_ONOFFLINE] = {"onoffline", ACTION_MANAGE_SOURCES},
     [COMMAND_BURST] = {"burst", ACTION_MANAGE_SOURCES},
     [COMMAND_REFRESH] = {"refresh", ACTION_MANAGE_SOURCES},
     [COMMAND_RESELECT] = {"reselect", ACTION_MANAGE_SOURCES},
@@ -236,6 +237,7 @@ CommandResult command_check(const Command *command, CommandReply *ret)
     case COMMAND_RESET_MANUAL:
     case COMMAND_DELETE_MANUAL:
     case COMMAND_RESET_CLIENTS:
+    case COMMAND_ONOFFLINE:
     case COMMAND_REFRESH:
     case COMMAND_RESELECT:
     case COMMAND_RESET_SOURCES:

@@ -16,6 +16,7 @@ typedef enum CommandKind {
     COMMAND_ADD_SOURCE = 0,
     COMMAND_REMOVE_SOURCE,
     COMMAND_SET_ONLINE,
+    COMMAND_ONOFFLINE, /* online or offline, as there is a way or not */
     COMMAND_BURST,
     COMMAND_REFRESH, /* resolve the names again */
     COMMAND_RESELECT,

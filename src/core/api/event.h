@@ -15,7 +15,7 @@ typedef enum EventKind {
     EVENT_SOURCE_REMOVED, /* the id answers no queries any more */
     EVENT_SOURCE_CHANGED, /* its report changed: a poll, a sample, an option, an address */
     EVENT_SOURCE_ONLINE,
-    EVENT_SOURCE_OFFLINE,
+    EVENT_SOURCE_OFFLINE,  /* offline: why; error */
     EVENT_SOURCE_RESOLVED, /* an address was found or changed: address (new), previous */
     EVENT_SOURCE_REPLACED, /* pool member replaced: address (new), previous */
     EVENT_RESOLVE_FAILED,  /* once for each name until it succeeds */
@@ -76,6 +76,8 @@ typedef struct Event {
     uint32_t key; /* identifier; 0: none */
     NtsFailure failure;
     NtsValidity validity; /* of the certificates; 0 and 0: unknown */
+    OfflineReason offline;
+    int error; /* errno that decided it; 0: none did */
     bool fatal, stepped;
 } Event;
 

@@ -67,7 +67,9 @@ typedef struct SourceReport {
     SourceOrigin origin;
     char origin_name[ORIGIN_NAME_MAX]; /* of the .sources file or of the interface; "": neither */
     bool online;
-    bool resolving; /* its name has no address yet */
+    OfflineReason offline_reason; /* OFFLINE_NOT when it is online */
+    int way_error;                /* errno that decided it, 0: none did */
+    bool resolving;               /* its name has no address yet */
     uint8_t reachability;
     uint8_t stratum;
     int8_t poll;             /* log2 s */

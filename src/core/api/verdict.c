@@ -111,6 +111,14 @@ static const struct StateWording {
 };
 static_assert(ELEMENTS(state_wordings) == STATE_COUNT, "one row for each member");
 
+static const char *const offline_names[] = {
+    [OFFLINE_NOT] = "",
+    [OFFLINE_BY_HAND] = "by-hand",
+    [OFFLINE_NO_WAY] = "no-way",
+    [OFFLINE_SEND_FAILED] = "send-failed",
+};
+static_assert(ELEMENTS(offline_names) == OFFLINE_REASON_COUNT, "one row for each member");
+
 static const Wording clock_wordings[] = {
     [CLOCK_SYNCHRONIZED] = {"synchronized", "The clock is synchronised"},
     [CLOCK_STARTING] = {"starting", "No source has had time to answer yet"},
@@ -226,6 +234,11 @@ char source_state_letter(SourceState state)
 char source_state_mark(SourceState state)
 {
     return state_at(state)->mark;
+}
+
+const char *offline_reason_name(OfflineReason reason)
+{
+    return name_at(offline_names, ELEMENTS(offline_names), reason);
 }
 
 const char *clock_reason_name(ClockReason reason)

@@ -91,6 +91,15 @@ typedef enum SourceState {
     STATE_COUNT,
 } SourceState;
 
+/* Why a source is not asked; OFFLINE_NOT is "it is". */
+typedef enum OfflineReason {
+    OFFLINE_NOT = 0,
+    OFFLINE_BY_HAND,     /* a command or the configuration wants it so */
+    OFFLINE_NO_WAY,      /* the kernel has no way to it: no route, no address, no carrier */
+    OFFLINE_SEND_FAILED, /* auto_offline: a request could not leave */
+    OFFLINE_REASON_COUNT,
+} OfflineReason;
+
 /* Why the clock is not synchronised; CLOCK_SYNCHRONIZED is "it is". */
 typedef enum ClockReason {
     CLOCK_SYNCHRONIZED = 0,
@@ -145,6 +154,7 @@ const char *source_origin_name(SourceOrigin origin);
 const char *timestamp_origin_name(TimestampOrigin origin);
 const char *packet_verdict_name(PacketVerdict verdict);
 const char *source_state_name(SourceState state);
+const char *offline_reason_name(OfflineReason reason); /* "" for OFFLINE_NOT */
 const char *clock_reason_name(ClockReason reason);
 const char *command_result_name(CommandResult result);
 const char *offer_refusal_name(OfferRefusal refusal);

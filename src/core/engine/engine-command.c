@@ -52,7 +52,12 @@ static CommandResult for_each(Engine *engine, const Command *command, SourceActi
 
 static void set_online(Engine *engine, Source *source, const Command *command)
 {
-    engine_set_online(engine, source, command->online);
+    source_command_online(engine, source, command->online);
+}
+
+static void onoffline(Engine *engine, Source *source, unused_ const Command *command)
+{
+    source_command_onoffline(engine, source);
 }
 
 static void burst(Engine *engine, Source *source, const Command *command)
@@ -175,6 +180,10 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
         engine_select(engine);
         return result;
     }
+    case COMMAND_ONOFFLINE:
+        (void) for_each(engine, command, onoffline, ret);
+        engine_select(engine);
+        return COMMAND_OK;
     case COMMAND_BURST: return for_each(engine, command, burst, ret);
     case COMMAND_REFRESH: engine_refresh(engine); return COMMAND_OK;
     case COMMAND_RESELECT: reselect(engine); return COMMAND_OK;

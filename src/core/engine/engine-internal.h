@@ -5,8 +5,9 @@
 /* What the files of the engine share; nobody else includes it.
  *
  *   engine.c          entrances: timer, packets, what the world answers; deadline
- *   engine-sources.c  the list of sources: adding, removing, online and offline
+ *   engine-sources.c  the list of sources: adding, removing
  *   engine-names.c    what their names stand for; members of pools; bad ones are replaced
+ *   engine-online.c   which of them are asked: the will of people, and the way that the network has
  *   engine-broadcast.c our time, unasked
  *   engine-offers.c   servers that networks offer
  *   engine-peer.c     what is different with peers
@@ -79,6 +80,20 @@ typedef struct SourceNts {
     NtsKeys other_keys;        /* to be tried when the server does not take the keys; NTS_AEAD_NONE: none */
 } SourceNts;
 
+/* Whether a source may and can be asked; see engine-online.c. */
+typedef struct SourceWay {
+    bool held;          /* somebody wants it offline */
+    bool insisted;      /* somebody wants it online, until the next test */
+    bool demanded;      /* somebody wants a test to decide, also where nobody follows the routes */
+    bool asked;         /* an answer to ACTION_TEST_WAY is due */
+    int error;          /* errno of the last test; 0: there is a way, as far as anybody knows */
+    int send_error;     /* auto_offline: of a request since the last test that found a way; 0: none */
+    int32_t failures;   /* how often that came without an answer in between */
+    MonoTime deadline;  /* it is tested again; unset: no need */
+    OfflineReason told; /* by an event, and its error */
+    int told_error;
+} SourceWay;
+
 typedef struct Source {
     SourceId id;
     char name[SOURCE_NAME_MAX]; /* unique */
@@ -90,8 +105,9 @@ typedef struct Source {
     struct {
         OfferProvider provider;
         char interface[INTERFACE_NAME_MAX];
-    } offer; /* that it is of, or the first of them */
-    bool online;
+    } offer;     /* that it is of, or the first of them */
+    bool online; /* it is asked */
+    SourceWay way;
 
     IpEndpoint remote; /* address IP_UNSPEC: unresolved */
     bool literal;      /* its name is an address */
@@ -99,6 +115,8 @@ typedef struct Source {
     struct {
         MonoTime deadline; /* to ask (again); unset: not to be asked */
         bool asked;        /* an answer is due */
+        bool hurried;      /* the network has changed since it was asked */
+        MonoTime begun;    /* the last one; unset: never */
         uint32_t failures; /* in a row */
         uint32_t told;  /* by EVENT_RESOLVE_FAILED and _BOGUS since it succeeded: bits 1 << LookupVerdict */
         bool replacing; /* of a source that has an address, but a bad one */
@@ -175,7 +193,13 @@ struct Engine {
     int64_t stamp_s;          /* it was that late once, seconds since 1970; 0: unknown */
     MonoTime last_stamp;      /* ACTION_SAVE_STAMP; unset: never */
     MonoTime next_refresh;    /* all names are looked up again; unset: never */
-    MonoTime next_replace;    /* of a bad source: not before */
+    struct {
+        MonoTime changed;  /* the network has; unset: never */
+        MonoTime deadline; /* names that have addresses are looked up again for it; unset: no need */
+        MonoTime last;     /* they were; unset: never */
+        double gap;        /* s, to the next time at least */
+    } network;
+    MonoTime next_replace; /* of a bad source: not before */
 
     struct {
         Offer *list; /* owned; in the order in which they came */
@@ -227,7 +251,6 @@ static inline bool engine_asks(const Engine *engine, const Source *source)
 Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
 CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwner owner, CommandReply *ret);
 void engine_remove(Engine *engine, Source *source);
-void engine_set_online(Engine *engine, Source *source, bool online);
 /* A source asks there that does not give way to another one. */
 bool engine_has_remote(const Engine *engine, const IpEndpoint *remote);
 /* Somebody asks there, or establishes keys there for a server elsewhere, and does not give way to that one.
@@ -260,8 +283,24 @@ void engine_clear_offers(Engine *engine);
 void engine_lookup_due(Engine *engine, Source *source);
 void engine_fill_question(const Engine *engine, const Source *source, Action *ret); /* ACTION_RESOLVE */
 void engine_refresh(Engine *engine);
+void engine_hurry_lookups(Engine *engine);       /* the network has changed */
+void engine_refresh_for_network(Engine *engine); /* its deadline has come */
 void engine_pool_answered(Engine *engine, Source *source);
 void engine_replace_bad(Engine *engine);
+
+/* engine-online.c */
+/* It begins: held back if its line says so. */
+void source_way_start(Source *source);
+/* It has an address, or another one. */
+void source_way_on_address(Engine *engine, Source *source);
+void source_way_on_send_failed(Engine *engine, Source *source, int error);
+void source_way_due(Engine *engine, Source *source);
+void source_command_online(Engine *engine, Source *source, bool online);
+void source_command_onoffline(Engine *engine, Source *source);
+void engine_test_ways(Engine *engine); /* of all sources */
+OfflineReason source_offline_reason(const Source *source);
+/* errno of what that reason is about; 0: nothing. */
+int source_offline_error(const Source *source);
 
 /* engine-prelude.c */
 int engine_begin_prelude(Engine *engine) must_check_;
@@ -293,6 +332,7 @@ void source_schedule(Engine *engine, Source *source, double seconds);
 void source_reschedule(Engine *engine,
                        Source *source); /* by the interval as it is now, from the last request */
 void source_on_packet(Engine *engine, Source *source, const Incoming *packet);
+IpAddress source_local(const Engine *engine, const Source *source); /* that its requests leave from */
 
 /* engine-keys.c */
 bool source_has_key(Engine *engine, Source *source);

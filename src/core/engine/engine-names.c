@@ -17,21 +17,29 @@
 #include "core/engine/service-order.h"
 
 /* Names are looked up again after 7 * 2^n seconds. */
-#define LOOKUP_BASE    7
-#define LOOKUP_EXP_MIN 2U
-#define LOOKUP_EXP_MAX 9U
+#define LOOKUP_BASE     7
+#define LOOKUP_EXP_MIN  2U
+#define LOOKUP_EXP_MAX  9U
 /* Those of the prelude, which is short, s. */
-#define LOOKUP_PRELUDE 2.0
+#define LOOKUP_PRELUDE  2.0
+/* Between two look-ups of a name that has no address, however often the network changes, s. */
+#define LOOKUP_SPACING  2.0
+/* After a change of the network names that have addresses are looked up again: that late at most, s, each at
+ * a time of its own; not sooner after the last time than the least gap, which doubles as long as the network
+ * has no rest, up to the most. */
+#define NETWORK_SCATTER 5.0
+#define NETWORK_GAP_MIN 60.0
+#define NETWORK_GAP_MAX 3600.0
 /* A source that was no good that often in a row is replaced, if its name has another address. */
-#define BAD_UPDATES    4
-#define BAD_MISSED     8
+#define BAD_UPDATES     4
+#define BAD_MISSED      8
 /* A member of a pool that was silent that often in a row does not count any more. */
-#define SILENT_MISSED  2
+#define SILENT_MISSED   2
 /* After a replacement the next one waits up to that long, s. */
-#define REPLACE_HOLD   3584.0
+#define REPLACE_HOLD    3584.0
 /* By so much the kernel's clock may be wrong where signatures are held against it, s: they are made for days.
  */
-#define TRUST_MARGIN   60.0
+#define TRUST_MARGIN    60.0
 
 /* --- questions --- */
 
@@ -39,6 +47,8 @@ void engine_lookup_due(Engine *engine, Source *source)
 {
     source->lookup.deadline = MONO_UNSET;
     source->lookup.asked = true;
+    source->lookup.hurried = false;
+    source->lookup.begun = engine->now.mono;
     action_queue_push(&engine->actions, ACTION_RESOLVE)->resolve = source->id;
 }
 
@@ -70,6 +80,19 @@ void engine_fill_question(const Engine *engine, const Source *source, Action *re
     }
 }
 
+/* As soon as may be. */
+static void hurry_lookup(const Engine *engine, Source *source)
+{
+    MonoTime soonest = engine->now.mono;
+
+    if (mono_is_set(source->lookup.begun) &&
+        mono_diff(engine->now.mono, source->lookup.begun) < LOOKUP_SPACING)
+        soonest = mono_add(source->lookup.begun, LOOKUP_SPACING);
+    source->lookup.hurried = false;
+    source->lookup.failures = MIN(source->lookup.failures, 1U);
+    source->lookup.deadline = mono_earliest(source->lookup.deadline, soonest);
+}
+
 static void retry_lookup(Engine *engine, Source *source)
 {
     uint32_t exponent = MIN(LOOKUP_EXP_MIN + source->lookup.failures, LOOKUP_EXP_MAX);
@@ -78,6 +101,9 @@ static void retry_lookup(Engine *engine, Source *source)
     source->lookup.deadline =
         mono_add(engine->now.mono,
                  source->owner == SOURCE_OF_PRELUDE ? LOOKUP_PRELUDE : LOOKUP_BASE * exp2(exponent));
+    /* What could not be found may have been looked for in the network that was. */
+    if (source->lookup.hurried)
+        hurry_lookup(engine, source);
 }
 
 static void tell_failure(Engine *engine, Source *source, LookupVerdict verdict)
@@ -291,6 +317,44 @@ void engine_refresh(Engine *engine)
         if (!source_is_resolved(source))
             pool = source->pool;
         source->lookup.deadline = engine->now.mono;
+    }
+}
+
+/* The sources' own times, so that a flock of machines behind one router does not ask as one. */
+void engine_refresh_for_network(Engine *engine)
+{
+    engine->network.deadline = MONO_UNSET;
+    engine->network.last = engine->now.mono;
+    engine->network.gap = MIN(engine->network.gap * 2, NETWORK_GAP_MAX);
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source->literal || !source_is_resolved(source) || source->lookup.asked)
+            continue;
+        MonoTime own = mono_add(engine->now.mono, NETWORK_SCATTER * engine_noise(engine));
+        source->lookup.deadline = mono_earliest(source->lookup.deadline, own);
+    }
+}
+
+void engine_hurry_lookups(Engine *engine)
+{
+    MonoTime due = engine->now.mono;
+    bool rested = !mono_is_set(engine->network.changed) ||
+                  mono_diff(engine->now.mono, engine->network.changed) > engine->network.gap;
+
+    if (rested)
+        engine->network.gap = NETWORK_GAP_MIN;
+    engine->network.changed = engine->now.mono;
+    if (mono_is_set(engine->network.last) &&
+        mono_diff(engine->now.mono, engine->network.last) < engine->network.gap)
+        due = mono_add(engine->network.last, engine->network.gap);
+    engine->network.deadline = mono_earliest(engine->network.deadline, due);
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source->literal || source_is_resolved(source))
+            continue;
+        source->lookup.hurried = source->lookup.asked;
+        if (mono_is_set(source->lookup.deadline))
+            hurry_lookup(engine, source);
     }
 }
 

@@ -175,22 +175,26 @@ static ExchangeId next_exchange(Engine *engine, const Source *source)
     return (ExchangeId) {(uint64_t) source->id.value << 32 | ++engine->last_exchange};
 }
 
+IpAddress source_local(const Engine *engine, const Source *source)
+{
+    const NetConfig *net = &engine->config->net;
+    IpFamily family = source->remote.address.family;
+
+    if (source_is_peer(source))
+        return engine_server_address(engine, family);
+    return family == IP_V4 ? net->acquisition_v4 : net->acquisition_v6;
+}
+
 static void push_request(Engine *engine, const Source *source, ExchangeId exchange, const uint8_t *bytes,
                          size_t length)
 {
     QueuedAction *action = action_queue_push(&engine->actions, ACTION_SEND);
-    const NetConfig *net = &engine->config->net;
     uint16_t server_port = engine->config->server.port;
-    IpFamily family = source->remote.address.family;
-    bool peer = source_is_peer(source);
 
     action->send.exchange = exchange;
     action->send.remote = source->remote;
-    if (peer)
-        action->send.local = engine_server_address(engine, family);
-    else
-        action->send.local = family == IP_V4 ? net->acquisition_v4 : net->acquisition_v6;
-    if (peer || net->acquisition_port == server_port)
+    action->send.local = source_local(engine, source);
+    if (source_is_peer(source) || engine->config->net.acquisition_port == server_port)
         action->send.local_port = server_port;
     action->send.length = (uint16_t) length;
     memcpy(action->send.request, bytes, length);
@@ -353,6 +357,7 @@ static void conclude(Engine *engine, Source *source, const ClientResult *result)
         engine_emit(engine, EVENT_KISS_RATE, source);
     }
     if (result->reached) {
+        source->way.failures = 0;
         source->last_receive =
             clock_to_cooked(&engine->clock, clock_to_local(&engine->clock, engine->now.raw));
         engine_pool_answered(engine, source);

@@ -12,8 +12,8 @@
 #define ACTIONS_BASE 32
 #define EVENTS_BASE  32
 #define LOGS_BASE    16
-/* A request, an end of the last one, a look-up and keys; some news. */
-#define ACTIONS_EACH 4
+/* A request, an end of the last one, a look-up, a test of the way, and keys; some news. */
+#define ACTIONS_EACH 5
 #define EVENTS_EACH  4
 
 /* A larger ring with the same content, from its first slot on. */

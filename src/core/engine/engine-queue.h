@@ -25,6 +25,7 @@ typedef struct QueuedAction {
         } send;
         ExchangeId close;
         SourceId resolve;
+        SourceId way;
         typeof(((Action *) NULL)->frequency) frequency;
         typeof(((Action *) NULL)->step) step;
         typeof(((Action *) NULL)->status) status;

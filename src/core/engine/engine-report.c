@@ -136,6 +136,8 @@ bool engine_source_report(const Engine *engine, SourceId id, Now now, SourceRepo
         .state = source->outcome.state,
         .origin = source_origin(source),
         .online = source->online,
+        .offline_reason = source_offline_reason(source),
+        .way_error = source_offline_error(source),
         .resolving = !source_is_resolved(source),
         .reachability = source->poll.reach,
         .stratum = source->client.report.valid ? source->client.report.stratum : 0,

@@ -141,11 +141,12 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
     source->id.value = ++engine->last_source;
     (void) text_copy(source->name, sizeof(source->name), name);
     source->config = source->line = *line;
-    source->online = !line->offline;
+    source_way_start(source);
     source->select = line->select;
     source->remote.port = line->port;
     source->poll = poll_start(line);
-    source->lookup.deadline = source->poll_deadline = source->exchange_deadline = MONO_UNSET;
+    source->lookup.deadline = source->lookup.begun = MONO_UNSET;
+    source->poll_deadline = source->exchange_deadline = MONO_UNSET;
     source->last_request = source->last_good = MONO_UNSET;
     source->last_receive = COOKED_UNSET;
     source->outcome = (SelectOutcome) {
@@ -171,6 +172,7 @@ void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
     source->bad_updates = 0;
     source->last_good = MONO_UNSET;
     engine_review_offers(engine);
+    source_way_on_address(engine, source);
 }
 
 void source_set_address(Engine *engine, Source *source, const IpEndpoint *remote)
@@ -306,23 +308,4 @@ void engine_remove(Engine *engine, Source *source)
     engine_review_offers(engine);
     source_free(source);
 }
-
-void engine_set_online(Engine *engine, Source *source, bool online)
-{
-    if (source->online == online)
-        return;
-    source->online = online;
-    if (online) {
-        if (source_is_resolved(source))
-            source_start_polling(engine, source);
-        else if (source->lookup.failures > 0 && mono_is_set(source->lookup.deadline))
-            source->lookup.deadline = engine->now.mono;
-    } else {
-        /* Nobody asks it any more: it counts as unreachable from now on. */
-        source->poll.reach = source->poll.reach_count = 0;
-        if (!poll_in_burst(&source->poll))
-            source_stop_polling(engine, source);
-    }
-    engine_emit(engine, online ? EVENT_SOURCE_ONLINE : EVENT_SOURCE_OFFLINE, source);
-    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
 }

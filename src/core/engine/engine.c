@@ -79,6 +79,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->noise = setup->entropy;
     engine->slew_deadline = engine->last_status = engine->last_stamp = MONO_UNSET;
     engine->leap_guard = engine->prelude_end = engine->offers.deadline = engine->keys_begin = MONO_UNSET;
+    engine->renewal.changed = engine->renewal.deadline = engine->renewal.last = MONO_UNSET;
     engine->stamp_s = setup->stamp_s;
     engine->last_drift = engine->next_replace = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;
@@ -157,6 +158,8 @@ void engine_on_timer(Engine *engine, Now now)
         engine_broadcast(engine);
     if (is_due(engine, engine->next_refresh))
         engine_refresh(engine);
+    if (is_due(engine, engine->renewal.deadline))
+        engine_refresh_for_network(engine);
     /* The list may shrink on the way: a pool lets go of members. */
     for (size_t i = engine->source_count; i > 0; i--) {
         if (i > engine->source_count)
@@ -166,6 +169,8 @@ void engine_on_timer(Engine *engine, Now now)
             break;
         if (is_due(engine, source->lookup.deadline))
             engine_lookup_due(engine, source);
+        if (is_due(engine, source->way.deadline))
+            source_way_due(engine, source);
         if (is_due(engine, source->exchange_deadline))
             source_exchange_due(engine, source);
         if (is_due(engine, source_nts_deadline(source)))
@@ -232,10 +237,7 @@ void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now n
     if (!source || source->client.exchange.value != exchange.value || engine->ended)
         return;
     source_exchange_due(engine, source);
-    /* A server that was started again refuses for a moment, too; only a request that could not leave says
-     * that there is no way. */
-    if (error != ECONNREFUSED && source->config.auto_offline && source->online)
-        engine_set_online(engine, source, false);
+    source_way_on_send_failed(engine, source, error);
 }
 
 static void fill_in_request(const QueuedAction *queued, Action *ret)
@@ -248,11 +250,19 @@ static void fill_in_request(const QueuedAction *queued, Action *ret)
     memcpy(ret->send.bytes, queued->send.request, queued->send.length);
 }
 
+static void fill_in_way(const Engine *engine, const Source *source, Action *ret)
+{
+    ret->way.source = source->id;
+    ret->way.remote = source->remote;
+    ret->way.local = source_local(engine, source);
+}
+
 /* Whom the action is about; a source that is gone meanwhile wants nothing any more. */
 static SourceId source_of(const QueuedAction *queued)
 {
     switch (queued->kind) {
     case ACTION_RESOLVE: return queued->resolve;
+    case ACTION_TEST_WAY: return queued->way;
     case ACTION_ESTABLISH_KEYS:
     case ACTION_KEEP_KEYS: return queued->keys;
     case ACTION_SEND:
@@ -285,6 +295,7 @@ bool engine_next_action(Engine *engine, Action *ret)
     case ACTION_SEND: fill_in_request(&queued, ret); break;
     case ACTION_CLOSE: ret->close = queued.close; break;
     case ACTION_RESOLVE: engine_fill_question(engine, source, ret); break;
+    case ACTION_TEST_WAY: fill_in_way(engine, source, ret); break;
     case ACTION_SET_FREQUENCY: ret->frequency = queued.frequency; break;
     case ACTION_STEP: ret->step = queued.step; break;
     case ACTION_SET_STATUS: ret->status = queued.status; break;
@@ -312,6 +323,7 @@ MonoTime engine_deadline(const Engine *engine)
         return MONO_UNSET;
     deadline = mono_earliest(deadline, engine->prelude_end);
     deadline = mono_earliest(deadline, engine->offers.deadline);
+    deadline = mono_earliest(deadline, engine->renewal.deadline);
     deadline = mono_earliest(deadline, engine_local_deadline(engine));
     if (clock_suspects_disruption(&engine->clock))
         return engine->now.mono;
@@ -321,6 +333,7 @@ MonoTime engine_deadline(const Engine *engine)
         deadline = mono_earliest(deadline, source->poll_deadline);
         deadline = mono_earliest(deadline, source->exchange_deadline);
         deadline = mono_earliest(deadline, source->lookup.deadline);
+        deadline = mono_earliest(deadline, source->way.deadline);
         deadline = mono_earliest(deadline, source_nts_deadline(source));
     }
     return deadline;

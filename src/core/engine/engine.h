@@ -45,8 +45,10 @@ typedef struct EngineSetup {
     int64_t lower_bound_s;       /* it is certainly later, seconds since 1970 */
     int64_t stamp_s;             /* ACTION_SAVE_STAMP of an earlier run; 0: none */
     Authenticator authenticator; /* who has the keys; without functions: nobody */
-    bool restarted;              /* -R: no stepping by makestep's positive limit */
-    uint32_t updates;            /* ACTION_SAVE_UPDATES of a daemon that crashed: they count on; 0: none */
+    bool follows_routes; /* somebody calls engine_on_network_changed(); without, no source goes offline
+                            for want of a way unless that is asked for */
+    bool restarted;      /* -R: no stepping by makestep's positive limit */
+    uint32_t updates;    /* ACTION_SAVE_UPDATES of a daemon that crashed: they count on; 0: none */
 } EngineSetup;
 
 /* Takes a copy of config. */
@@ -98,6 +100,14 @@ void engine_on_resolved(Engine *engine, SourceId source, const LookupAnswer *ans
 
 /* What a manager of the network says, or does not say any more. */
 void engine_on_network_state(Engine *engine, const NetworkState *state, Now now);
+
+/* Answer to ACTION_TEST_WAY: 0, or the positive errno with which the kernel refuses a socket to that address.
+ */
+void engine_on_way(Engine *engine, SourceId source, int error, Now now);
+
+/* Routes, addresses, links, or what a network manager knows of them may be others now. Whoever calls this in
+ * a storm costs one test of each source for each call, and few look-ups. */
+void engine_on_network_changed(Engine *engine, Now now);
 
 /* Answer to ACTION_ESTABLISH_KEYS. */
 void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
