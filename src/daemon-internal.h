@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "key-server.h"
 #include "log-files.h"
+#include "net/routes.h"
 #include "nts/key-ring.h"
 #include "time-server.h"
 
@@ -30,6 +31,7 @@ struct Daemon {
     PortSharing *sharing;
     Exchanges *exchanges;
     Lookup *lookup;
+    Routes *routes; /* NULL: the kernel tells us nothing of the network, or we end soon */
     KeyRing *keys;
     KeyEstablisher *establisher;
     Engine *engine;

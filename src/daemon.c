@@ -68,6 +68,13 @@ static void on_resolved(void *userdata, uint64_t source, const LookupAnswer *ans
     engine_on_resolved(daemon->engine, (SourceId) {(uint32_t) source}, answer, kernel_clock_now());
 }
 
+static void on_routes_changed(void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    engine_on_network_changed(daemon->engine, kernel_clock_now());
+}
+
 static void on_keys_established(void *userdata, SourceId source, const NtsEstablishment *establishment)
 {
     Daemon *daemon = userdata;
@@ -310,6 +317,7 @@ static int new_engine(Daemon *daemon)
         .random = fill_random,
         .authenticator = key_ring_authenticator(daemon->keys),
         .aead = aead_ciphers(),
+        .follows_routes = daemon->routes != NULL,
         .restarted = daemon->options->restarted,
         .updates = updates_before_crash(daemon),
         .lower_bound_s = BUILD_TIME,
@@ -449,6 +457,23 @@ bool daemon_rtc_sync(const Config *config)
     return config->clock.rtc_sync && !rtc_keeps_local_time(ADJTIME_FILE);
 }
 
+/* A daemon that sets the clock once waits for its sources as long as it can; it does not give them up. */
+static int follow_routes(Daemon *daemon)
+{
+    if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
+        return 0;
+    int r = routes_new(daemon->event, on_routes_changed, daemon, &daemon->routes);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        journal_print(
+            daemon->journal, LOG_LEVEL_WARNING,
+            "The kernel does not tell us of changes of the network (%s): no source goes offline for "
+            "want of a route",
+            strerror(-r));
+    return 0;
+}
+
 static int connect_parts(Daemon *daemon)
 {
     IpFamily family = daemon->options->family;
@@ -485,7 +510,7 @@ static int connect_parts(Daemon *daemon)
     if ((r = key_ring_new(&daemon->keys)) < 0)
         return r;
     (void) daemon_load_keys(daemon, NULL);
-    if ((r = new_engine(daemon)) < 0)
+    if ((r = follow_routes(daemon)) < 0 || (r = new_engine(daemon)) < 0)
         return r;
     /* Nobody manages a daemon that is about to end, or reads its logs. */
     if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
@@ -530,6 +555,7 @@ Daemon *daemon_free(Daemon *daemon)
     time_server_free(daemon->server);
     key_server_free(daemon->key_server);
     lookup_free(daemon->lookup);
+    routes_free(daemon->routes);
     key_establisher_free(daemon->establisher);
     exchanges_free(daemon->exchanges);
     port_sharing_free(daemon->sharing);

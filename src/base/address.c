@@ -39,6 +39,13 @@ bool ip_endpoint_equal(const IpEndpoint *a, const IpEndpoint *b)
     return a->port == b->port && ip_address_equal(&a->address, &b->address);
 }
 
+bool ip_address_is_any(const IpAddress *address)
+{
+    static const uint8_t zeros[16];
+
+    return memcmp(address->bytes, zeros, sizeof zeros) == 0;
+}
+
 bool ip_address_can_serve(const IpAddress *address)
 {
     static const uint8_t zeros[16], loopback[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};

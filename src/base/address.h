@@ -32,6 +32,10 @@ bool ip_address_equal(const IpAddress *a, const IpAddress *b);
 
 bool ip_endpoint_equal(const IpEndpoint *a, const IpEndpoint *b);
 
+/* No address at all, or the one that stands for all of this machine's: what a socket is bound to by itself.
+ */
+bool ip_address_is_any(const IpAddress *address);
+
 /* Whether somebody elsewhere can answer at it: not the machine itself, not many at once, not nobody. */
 bool ip_address_can_serve(const IpAddress *address);
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "net/socket.h"
+#include "net/way.h"
 
 static_assert(40 + 8 + NTP_PACKET_MAX <= 1280, "IPv6 carries every packet whole, wherever it goes");
 
@@ -251,14 +252,6 @@ static int route_source(const Exchanges *exchanges, const IpEndpoint *remote, Ip
     return r;
 }
 
-static bool address_is_any(const IpAddress *address)
-{
-    for (size_t i = 0; i < sizeof address->bytes; i++)
-        if (address->bytes[i] != 0)
-            return false;
-    return true;
-}
-
 /* Where a request to remote has to come from. */
 static int find_local(Exchanges *exchanges, const IpEndpoint *remote, const IpEndpoint *asked,
                       IpEndpoint *ret)
@@ -271,25 +264,17 @@ static int find_local(Exchanges *exchanges, const IpEndpoint *remote, const IpEn
         return shared_port(exchanges, family, &ret->port);
     /* It is the server's. Between bind() and connect() the socket would get what comes to its address and
      * port from anywhere, so that should be no more than it needs. */
-    return address_is_any(&ret->address) ? route_source(exchanges, remote, &ret->address) : 0;
+    return ip_address_is_any(&ret->address) ? route_source(exchanges, remote, &ret->address) : 0;
 }
 
 int exchanges_test_way(const Exchanges *exchanges, const IpEndpoint *remote, const IpAddress *local)
 {
     IpFamily family = remote->address.family;
-    int fd, r;
+    const IpAddress from = socket_source(&exchanges->config, family, local);
 
     if (exchanges->setup.family != IP_UNSPEC && exchanges->setup.family != family)
         return EAFNOSUPPORT;
-    if ((r = socket_open(&exchanges->config, family, &fd)) < 0)
-        return -r;
-    const IpEndpoint from = {.address = socket_source(&exchanges->config, family, local)};
-    if (!address_is_any(&from.address))
-        r = socket_bind(fd, &from);
-    if (r >= 0)
-        r = socket_connect(fd, remote);
-    close(fd);
-    return -r;
+    return way_test(&exchanges->config, remote, &from);
 }
 
 static int bind_and_connect(Exchanges *exchanges, int fd, const IpEndpoint *local, const IpEndpoint *remote)
@@ -297,7 +282,7 @@ static int bind_and_connect(Exchanges *exchanges, int fd, const IpEndpoint *loca
     int r = 0;
 
     /* Else connect() chooses. */
-    if (local->port > 0 || !address_is_any(&local->address))
+    if (local->port > 0 || !ip_address_is_any(&local->address))
         r = port_sharing_bind(exchanges->setup.sharing, fd, local);
     return r < 0 ? r : socket_connect(fd, remote);
 }
