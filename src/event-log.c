@@ -9,6 +9,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "core/api/explain.h"
+
 #define FIELDS_MAX 11
 
 typedef void (*TextWriter)(const Event *event, const char *drift_file, Text *text);
@@ -56,6 +58,10 @@ static void text_offline(const Event *event, const char *drift_file, Text *text)
 {
     (void) drift_file;
     text_about_source(text, event, "Source ", " offline");
+    if (event->offline == OFFLINE_NOT || event->offline == OFFLINE_BY_HAND)
+        return;
+    text_append(text, ": ");
+    explain_offline(event->offline, event->error, NULL, text);
 }
 
 static void text_moved(Text *text, const Event *event, const char *verb)

@@ -10,7 +10,7 @@ __timectl_sources() {
 _timectl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at=0 choices='' i
     local verbs='status tracking sources sourcestats selectdata authdata ntpdata activity explain nts-check sourcename waitsync add delete
-        online offline burst refresh reselect reselectdist selectopts minpoll maxpoll maxdelay maxdelayratio
+        online offline onoffline burst refresh reselect reselectdist selectopts minpoll maxpoll maxdelay maxdelayratio
         maxdelaydevratio minstratum polltarget offset makestep settime manual maxupdateskew serverstats
         clients allow deny accheck local reload reset rekey keygen dump cyclelogs help'
     local options='-c --csv --json= -n --numeric -N --original-names -a --all -v --verbose -m --multiple -H --host=

@@ -303,6 +303,11 @@ static int on_check_nts(sd_bus_message *message, void *view, sd_bus_error *error
     return r != 0 ? r : nts_checks_add(bus->checks, message, &request, error);
 }
 
+static int on_onoffline(sd_bus_message *message, void *view, sd_bus_error *error)
+{
+    return run_plain(message, ((SourcesView *) view)->bus, COMMAND_ONOFFLINE, error);
+}
+
 static int on_refresh(sd_bus_message *message, void *view, sd_bus_error *error)
 {
     return run_plain(message, ((SourcesView *) view)->bus, COMMAND_REFRESH, error);
@@ -378,6 +383,7 @@ const sd_bus_vtable sources_vtable[] = {
                             on_burst, ANYBODY),
     SD_BUS_METHOD_WITH_ARGS("CheckNTS", SD_BUS_ARGS("s", name, "q", port, "u", certset),
                             SD_BUS_RESULT("a{sv}", report), on_check_nts, ANYBODY),
+    SD_BUS_METHOD("OnOffline", NULL, NULL, on_onoffline, ANYBODY),
     SD_BUS_METHOD("Refresh", NULL, NULL, on_refresh, ANYBODY),
     SD_BUS_METHOD("Reselect", NULL, NULL, on_reselect, ANYBODY),
     SD_BUS_METHOD("Reset", NULL, NULL, on_reset, ANYBODY),

@@ -150,14 +150,15 @@ static int append_fields(sd_bus_message *reply, const Explanation *e)
     int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
     if (r >= 0)
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",        //
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",    //
                                   "State", "s", source_state_name(e->source.state), //
                                   "LastVerdict", "s", packet_verdict_name(e->last_verdict), "Online", "b",
-                                  (int) e->source.online,                                 //
-                                  "Resolving", "b", (int) e->source.resolving,            //
-                                  "Reachability", "u", (uint32_t) e->source.reachability, //
-                                  "Samples", "u", e->source.samples,                      //
-                                  "Agreeing", "u", e->agreeing,                           //
+                                  (int) e->source.online,                                              //
+                                  "OfflineReason", "s", offline_reason_name(e->source.offline_reason), //
+                                  "Resolving", "b", (int) e->source.resolving,                         //
+                                  "Reachability", "u", (uint32_t) e->source.reachability,              //
+                                  "Samples", "u", e->source.samples,                                   //
+                                  "Agreeing", "u", e->agreeing,                                        //
                                   "Candidates", "u", e->candidates);
     if (r >= 0)
         r = append_numbers(reply, e);
@@ -193,6 +194,7 @@ const sd_bus_vtable source_vtable[] = {
     P("State", "s", NULL, state, CHANGES),
     P("StateReason", "s", property_get_text, state_reason, CHANGES),
     P("Online", "b", NULL, online, CHANGES),
+    P("OfflineReason", "s", NULL, offline_reason, CHANGES),
     P("Resolving", "b", NULL, resolving, CHANGES),
     P("Reachability", "u", NULL, reachability, CHANGES),
     P("Stratum", "u", NULL, stratum, CHANGES),

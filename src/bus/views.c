@@ -112,6 +112,7 @@ bool source_view(const Service *service, SourceId id, SourceView *ret)
         .state = source_state_name(source.state),
         .port = source.remote.port,
         .online = source.online,
+        .offline_reason = offline_reason_name(source.offline_reason),
         .resolving = source.resolving,
         .reference_id = source.reference_id,
         .reachability = source.reachability,

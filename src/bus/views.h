@@ -59,6 +59,7 @@ typedef struct SourceView {
     char address[IP_ADDRESS_TEXT_MAX];
     char state_reason[SENTENCE_MAX];
     uint16_t port;
+    const char *offline_reason;
     int online, resolving;
     uint32_t reference_id, reachability, stratum, samples, runs;
     uint64_t last_receive_usec;

@@ -201,6 +201,12 @@ int verb_burst(Client *client, int argc, char **argv)
     return r < 0 ? r : done_with_count(reply, mask);
 }
 
+int verb_onoffline(Client *client, int argc, char **argv)
+{
+    (void) argc, (void) argv;
+    return simple(client, BUS_INTERFACE_SOURCES, "OnOffline");
+}
+
 int verb_refresh(Client *client, int argc, char **argv)
 {
     (void) argc, (void) argv;

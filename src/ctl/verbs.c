@@ -30,6 +30,7 @@ static const Verb verbs[] = {
     {"delete", "SOURCE", "Remove a source", 1, 1, 0, verb_delete},
     {"online", "[NETWORK]", "Poll sources", 0, 1, 0, verb_online},
     {"offline", "[NETWORK]", "Stop polling sources", 0, 1, 0, verb_offline},
+    {"onoffline", "", "Poll the sources that there is a way to", 0, 0, 0, verb_onoffline},
     {"burst", "GOOD/TOTAL [NETWORK]", "Take several samples at once", 1, 2, 0, verb_burst},
     {"refresh", "", "Look the names of the sources up again", 0, 0, 0, verb_refresh},
     {"reselect", "", "Select the best source again", 0, 0, 0, verb_reselect},

@@ -41,9 +41,9 @@ int syntax_error(const char *verb);
 
 VerbFunction verb_status, verb_tracking, verb_sources, verb_sourcestats, verb_selectdata, verb_ntpdata,
     verb_activity, verb_explain, verb_sourcename;
-VerbFunction verb_add, verb_delete, verb_online, verb_offline, verb_burst, verb_refresh, verb_reselect,
-    verb_reset, verb_reselectdist, verb_makestep, verb_maxupdateskew, verb_selectopts, verb_option,
-    verb_reload, verb_dump, verb_rekey, verb_authdata, verb_keygen, verb_cyclelogs;
+VerbFunction verb_add, verb_delete, verb_online, verb_offline, verb_onoffline, verb_burst, verb_refresh,
+    verb_reselect, verb_reset, verb_reselectdist, verb_makestep, verb_maxupdateskew, verb_selectopts,
+    verb_option, verb_reload, verb_dump, verb_rekey, verb_authdata, verb_keygen, verb_cyclelogs;
 VerbFunction verb_serverstats, verb_clients, verb_allow, verb_deny, verb_accheck, verb_local;
 VerbFunction verb_settime, verb_manual, verb_nts_check;
 VerbFunction verb_waitsync, verb_help;

@@ -84,6 +84,7 @@ CHANGING = [
     ("Sources", "/org/timeball1", "SetOnline", "sb", ("", False)),
     ("Sources", "/org/timeball1", "Burst", "iis", (1, 2, "")),
     ("Sources", "/org/timeball1", "CheckNTS", "squ", ("192.0.2.99", 0, 0)),
+    ("Sources", "/org/timeball1", "OnOffline", "", ()),
     ("Sources", "/org/timeball1", "Refresh", "", ()),
     ("Sources", "/org/timeball1", "Reselect", "", ()),
     ("Sources", "/org/timeball1", "Reset", "", ()),

@@ -4,7 +4,9 @@
 
 #include "core/api/explain.h"
 
+#include <errno.h>
 #include <math.h>
+#include <string.h>
 
 /* A duration to four digits in the unit that suits it: "1.000 s", "12.50 ms", "250 ns". */
 static void append_duration(Text *text, double seconds)
@@ -93,12 +95,69 @@ static void explain_no_keys(const Explanation *e, Text *text)
                            nts_failure_name(a->failure), nts_failure_text(a->failure));
 }
 
+static void append_error(Text *text, int error)
+{
+    const char *description = error != 0 ? strerrordesc_np(error) : NULL;
+
+    if (description)
+        text_append_format(text, " (%s)", description);
+}
+
+/* What the kernel means when it refuses a socket that asks nothing but to send there. */
+static void explain_no_way(int error, const char *whom, Text *text)
+{
+    switch (error) {
+    case ENETDOWN: text_append_format(text, "the link to %s has no carrier", whom); break;
+    case EADDRNOTAVAIL:
+        text_append_format(text, "this machine has no address from which to ask %s", whom);
+        break;
+    case ENODEV: text_append(text, "the device of bindacqdevice is not there"); break;
+    case EAFNOSUPPORT:
+        text_append_format(text, "the family of addresses of %s is not in use here", whom);
+        break;
+    case EHOSTUNREACH:
+    case EACCES:
+    case EPERM:
+    case EINVAL: text_append_format(text, "a route or rule bars the way to %s", whom); break;
+    default: text_append_format(text, "there is no route to %s", whom); break;
+    }
+    append_error(text, error);
+}
+
+void explain_offline(OfflineReason reason, int error, const IpAddress *address, Text *text)
+{
+    char buffer[IP_ADDRESS_TEXT_MAX];
+    const char *whom = address && address->family != IP_UNSPEC ? ip_address_format(address, buffer) : "it";
+
+    switch (reason) {
+    case OFFLINE_BY_HAND:
+        text_append(text, "a command or the configuration wants it so (\"timectl online\" undoes that)");
+        return;
+    case OFFLINE_NO_WAY: explain_no_way(error, whom, text); return;
+    case OFFLINE_SEND_FAILED:
+        text_append_format(text, "a request to %s could not be sent", whom);
+        append_error(text, error);
+        return;
+    case OFFLINE_NOT:
+    case OFFLINE_REASON_COUNT: return;
+    }
+}
+
+static void explain_offline_source(const SourceReport *source, Text *text)
+{
+    text_append(text, "It is offline");
+    if (source->offline_reason != OFFLINE_NOT)
+        text_append(text, ": ");
+    explain_offline(source->offline_reason, source->way_error, &source->remote.address, text);
+    text_append(text, ".");
+}
+
 static void explain_missing(const Explanation *e, Text *text)
 {
     const SourceReport *source = &e->source;
 
     if (!source->online)
-        text_append(text, "It is offline.");
+        explain_offline_source(source, text);
     else if (source->resolving)
         text_append(text, "Its name has no address yet.");
     else if (e->authentication.mode == AUTHENTICATION_NTS && !e->authentication.has_key)
@@ -204,6 +263,10 @@ static void explain_state(const Explanation *e, Text *text)
 /* What else is wrong with it, whatever selection says. */
 static void explain_trouble(const Explanation *e, Text *text)
 {
+    if (!e->source.online && e->source.state != STATE_MISSING_SAMPLES) {
+        text_append(text, " ");
+        explain_offline_source(&e->source, text);
+    }
     if (e->source.online && !e->source.resolving && e->source.samples > 0 && e->source.reachability == 0)
         text_append(text, " It has not answered the last eight polls.");
     if (e->last_verdict != PACKET_GOOD) {
@@ -258,6 +321,7 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
 
     append_reason(text, clock->reason);
     switch (clock->reason) {
+    case CLOCK_ALL_OFFLINE:
     case CLOCK_NO_KEYS: append_hint(text); return;
     case CLOCK_NO_RESPONSE:
     case CLOCK_STARTING:
@@ -272,7 +336,6 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
     case CLOCK_DISRUPTED:
     case CLOCK_EXCESSIVE:
     case CLOCK_INITSTEPSLEW:
-    case CLOCK_ALL_OFFLINE:
     case CLOCK_NO_SOURCES:
     case CLOCK_SYNCHRONIZED:
     case CLOCK_REASON_COUNT: return;
