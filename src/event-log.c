@@ -134,6 +134,8 @@ static void text_selection_failed(const Event *event, const char *drift_file, Te
     case CLOCK_STARTING:
     case CLOCK_SYNCHRONIZED:
     case CLOCK_DISRUPTED:
+    case CLOCK_SLEPT:
+    case CLOCK_RESTORED:
     case CLOCK_EXCESSIVE:
     case CLOCK_INITSTEPSLEW:
     case CLOCK_REASON_COUNT: break; /* told by other events, or nothing to tell yet */
@@ -222,8 +224,14 @@ static void text_step_failed(const Event *event, const char *drift_file, Text *t
 static void text_disrupted(const Event *event, const char *drift_file, Text *text)
 {
     (void) drift_file;
-    text_append(text, event->value < 0 ? "Backward" : "Forward");
-    text_append(text, " time jump detected!");
+    if (event->reason == CLOCK_SLEPT) {
+        text_append_format(text, "The machine has slept for %.1f seconds", event->value);
+    } else if (event->reason == CLOCK_RESTORED) {
+        text_append(text, "The machine was restored from a snapshot, or moved to another host");
+    } else {
+        text_append(text, event->value < 0 ? "Backward" : "Forward");
+        text_append(text, " time jump detected!");
+    }
 }
 
 static void text_interference(const Event *event, const char *drift_file, Text *text)
@@ -467,6 +475,8 @@ LogLevel event_level(const Event *event)
 {
     if (event->kind == EVENT_CHANGE_REFUSED && event->fatal)
         return LOG_LEVEL_FATAL;
+    if (event->kind == EVENT_DISRUPTED && event->reason == CLOCK_SLEPT)
+        return LOG_LEVEL_INFO;
     if (event->kind == EVENT_STATE_CHANGED &&
         (event->state == STATE_FALSETICKER || event->state == STATE_CONTRADICTORY ||
          event->state == STATE_UNCONFIRMED))
@@ -505,7 +515,8 @@ void event_log(Journal *journal, const Event *event, const char *drift_file)
     add_field(&fields, "TIMEBALL_PREVIOUS_ADDRESS", ip_address_format(&event->previous, previous));
     if (event->kind == EVENT_STATE_CHANGED)
         add_field(&fields, "TIMEBALL_STATE", source_state_name(event->state));
-    if (event->kind == EVENT_SELECTION_FAILED || event->kind == EVENT_UNSYNCHRONIZED)
+    if (event->kind == EVENT_SELECTION_FAILED || event->kind == EVENT_UNSYNCHRONIZED ||
+        event->kind == EVENT_DISRUPTED)
         add_field(&fields, "TIMEBALL_REASON", clock_reason_name(event->reason));
     if (event->kind == EVENT_SOURCE_NOT_ADDED)
         add_field(&fields, "TIMEBALL_RESULT", command_result_name(event->result));

@@ -33,6 +33,8 @@ struct Sim {
     double local_offset; /* s, bare oscillator less true time */
     int64_t set_ns;      /* kernel clock less true time: what setting and stepping it has added ... */
     double raw_offset;   /* s, ... and the rest, which is too small to be lost beside years */
+    int64_t still_ns;    /* that CLOCK_MONOTONIC stood still, in sleep and out of it */
+    int64_t asleep_ns;   /* that the kernel believes to have slept */
     double mono_offset;  /* s, without the steps */
     double bare_rate;    /* of the oscillator, less 1 */
     double rate;         /* of both kernel clocks, less 1 */
@@ -161,8 +163,9 @@ double sim_time(const Sim *sim)
 Now sim_now(const Sim *sim)
 {
     return (Now) {
-        .mono = {sim->now_ns + ns_from_seconds(sim->mono_offset)},
+        .mono = {sim->now_ns - sim->still_ns + ns_from_seconds(sim->mono_offset)},
         .raw = {SIM_EPOCH + sim->now_ns + sim->set_ns + ns_from_seconds(sim->raw_offset)},
+        .asleep_ns = sim->asleep_ns,
     };
 }
 
@@ -326,6 +329,53 @@ void sim_set_clock(Sim *sim, double error)
 {
     sim->set_ns = ns_from_seconds(error);
     sim->raw_offset = 0;
+}
+
+/* As hw/clock-watch does. */
+static void wake(Sim *sim)
+{
+    if (!sim->engine)
+        return;
+    engine_on_timer(sim->engine, sim_now(sim));
+    drain(sim);
+}
+
+void sim_jump(Sim *sim, double seconds)
+{
+    sim->set_ns += ns_from_seconds(seconds);
+    wake(sim);
+}
+
+/* True time passes, and nothing else. */
+static void stand_still(Sim *sim, int64_t ns)
+{
+    Delivery delivery;
+
+    sim->now_ns += ns;
+    sim->still_ns += ns;
+    sim->calls = 0;
+    while (network_receive(sim->network, sim->now_ns, &delivery))
+        ;
+}
+
+void sim_sleep(Sim *sim, double seconds, double error)
+{
+    stand_still(sim, ns_from_seconds(seconds));
+    sim->asleep_ns += ns_from_seconds(seconds + error);
+    sim->set_ns += ns_from_seconds(error);
+    wake(sim);
+}
+
+void sim_pause(Sim *sim, double seconds)
+{
+    stand_still(sim, ns_from_seconds(seconds));
+    sim->set_ns -= ns_from_seconds(seconds);
+}
+
+void sim_tell_sleep(Sim *sim, bool begins)
+{
+    engine_on_sleep(sim->engine, begins, sim_now(sim));
+    drain(sim);
 }
 
 void sim_reconfigure(Sim *sim, const Config *config)

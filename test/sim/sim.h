@@ -112,6 +112,20 @@ void sim_stop(Sim *sim);
 /* Somebody else sets the kernel clock: from now on it is ahead of true time by so many seconds. */
 void sim_set_clock(Sim *sim, double error);
 
+/* The same, but the daemon hears of it at once, as it does from the kernel. */
+void sim_jump(Sim *sim, double seconds);
+
+/* The machine sleeps for so long. The kernel adds to its clock what the RTC says of that, which is wrong by
+ * `error` s, and the daemon hears of it as above. What arrives meanwhile is lost. */
+void sim_sleep(Sim *sim, double seconds, double error);
+
+/* The machine stands still, and no clock of it notices: a snapshot that is taken up again later. The daemon
+ * hears of nothing. */
+void sim_pause(Sim *sim, double seconds);
+
+/* Logind says that the machine is about to sleep, or has woken up. */
+void sim_tell_sleep(Sim *sim, bool begins);
+
 /* A new configuration, of which a copy is taken. */
 void sim_reconfigure(Sim *sim, const Config *config);
 

@@ -139,6 +139,41 @@ static void test_steps(void **state)
     }
 }
 
+/* makestep counts anew after that, and nothing else does: neither what maxchange counts nor what is kept for
+ * the case of a crash. */
+static void test_after_disruption(void **state)
+{
+    static const struct {
+        const char *name;
+        int32_t limit;
+        bool restarted, command;
+        int32_t left;
+    } rows[] = {
+        {"makestep 1 3", 3, false, false, 3},
+        {"started again", 3, true, false, 3},
+        {"off", 0, false, false, 0},
+        {"always", -1, false, false, -1},
+        {"as a command said", 3, false, true, 5},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        ClockConfig config = defaults();
+        DisciplineInput input = input_of(0, 0, 1e-6);
+        DisciplineDecision decision;
+        config.step_limit = rows[i].limit;
+        Discipline discipline = discipline_start(&config, 0, NAN, rows[i].restarted);
+        if (rows[i].command)
+            discipline_set_step_policy(&discipline, 1, 5);
+        for (int k = 0; k < 10; k++)
+            discipline_update(&discipline, &config, &input, &decision);
+        assert_true(discipline.step_limit <= 0);
+        discipline_on_disruption(&discipline);
+        if (discipline.step_limit != rows[i].left || discipline.updates != 10)
+            fail_msg("%s: %d", rows[i].name, discipline.step_limit);
+    }
+}
+
 /* Whoever makes the daemon crash gets no more steps than makestep has given, and no change past maxchange. */
 static void test_after_crash(void **state)
 {
@@ -267,10 +302,15 @@ static void test_slew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frequency),           cmocka_unit_test(test_frequency_by_hand),
-        cmocka_unit_test(test_old_frequency_fades), cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_steps_at_start),      cmocka_unit_test(test_max_change),
-        cmocka_unit_test(test_after_crash),         cmocka_unit_test(test_slew),
+        cmocka_unit_test(test_frequency),
+        cmocka_unit_test(test_frequency_by_hand),
+        cmocka_unit_test(test_old_frequency_fades),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_steps_at_start),
+        cmocka_unit_test(test_max_change),
+        cmocka_unit_test(test_after_crash),
+        cmocka_unit_test(test_after_disruption),
+        cmocka_unit_test(test_slew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,21 @@ static void test_bound(void **state)
     assert_true(reference_max_error(&reference, (LocalTime) {ns_from_seconds(10100)}, 0) > 0.03);
 }
 
+/* Nothing is known any more, whatever was; the next update knows it again. */
+static void test_doubt(void **state)
+{
+    Reference reference = reference_start();
+    ReferenceUpdate updates[] = {update_at(0, 0), update_at(64, 0)};
+
+    (void) state;
+    reference_update(&reference, &updates[0]);
+    reference_doubt(&reference);
+    assert_true(isinf(reference_max_error(&reference, updates[0].local, 0)));
+    assert_true(isinf(reference_root_dispersion(&reference, updates[0].local)));
+    reference_update(&reference, &updates[1]);
+    assert_true(fabs(reference_max_error(&reference, updates[1].local, 0) - 0.011) < 1e-12);
+}
+
 static void test_rms(void **state)
 {
     Reference reference = reference_start();
@@ -93,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_doubt),
         cmocka_unit_test(test_rms),
         cmocka_unit_test(test_leap_days),
     };

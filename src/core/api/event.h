@@ -30,8 +30,9 @@ typedef enum EventKind {
     EVENT_CLOCK_WRONG,      /* a correction above logchange: value (s) */
     EVENT_STEPPED,          /* value (s) was added at once */
     EVENT_STEP_FAILED,
-    EVENT_DISRUPTED,         /* the clock jumped by value (s), and not by us */
-    EVENT_INTERFERENCE,      /* somebody else changes the kernel clock's frequency */
+    EVENT_DISRUPTED,    /* not by us; reason: CLOCK_DISRUPTED: the clock jumped by value (s), CLOCK_SLEPT: the
+                           machine    slept for value (s), CLOCK_RESTORED: it was restored */
+    EVENT_INTERFERENCE, /* somebody else changes the kernel clock's frequency */
     EVENT_CHANGE_REFUSED,    /* maxchange: value, limit; fatal: the daemon ends */
     EVENT_FREQUENCY_LIMITED, /* maxdrift or the kernel's range */
     EVENT_LEAP_PENDING,      /* leap */

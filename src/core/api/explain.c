@@ -334,6 +334,8 @@ void explain_clock(const ClockReport *clock, const ActivityReport *activity, Tex
     case CLOCK_NOT_ENOUGH:
     case CLOCK_UNCONFIRMED: append_hint(text); return;
     case CLOCK_DISRUPTED:
+    case CLOCK_SLEPT:
+    case CLOCK_RESTORED:
     case CLOCK_EXCESSIVE:
     case CLOCK_INITSTEPSLEW:
     case CLOCK_NO_SOURCES:

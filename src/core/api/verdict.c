@@ -135,6 +135,9 @@ static const Wording clock_wordings[] = {
                            "The clock does not fit the dates of certificates, and too few sources confirm "
                            "another time"},
     [CLOCK_DISRUPTED] = {"disrupted", "The clock was changed by somebody else; measurements start anew"},
+    [CLOCK_SLEPT] = {"slept", "The machine has slept; measurements start anew"},
+    [CLOCK_RESTORED] = {"restored",
+                        "The machine was restored from a snapshot, or moved; measurements start anew"},
     [CLOCK_EXCESSIVE] = {"excessive", "The correction is above the limit that maxchange sets"},
     [CLOCK_INITSTEPSLEW] = {"initstepslew", "The hosts of initstepslew are asked before the sources are"},
 };

@@ -114,7 +114,9 @@ typedef enum ClockReason {
     CLOCK_NO_MAJORITY,   /* they answered, and no majority agrees */
     CLOCK_NOT_ENOUGH,    /* fewer agree than minsources asks, or a required one is missing */
     CLOCK_UNCONFIRMED,   /* it does not fit the dates of certificates, and too few sources say what fits */
-    CLOCK_DISRUPTED,     /* the clock jumped; all samples were dropped */
+    CLOCK_DISRUPTED,     /* somebody set the clock; all samples were dropped */
+    CLOCK_SLEPT,         /* the machine slept; as above */
+    CLOCK_RESTORED,      /* the machine was restored or copied; as above */
     CLOCK_EXCESSIVE,     /* maxchange: the correction is refused */
     CLOCK_INITSTEPSLEW,  /* the hosts of initstepslew are asked, the sources are not yet */
     CLOCK_REASON_COUNT,

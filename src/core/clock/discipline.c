@@ -34,6 +34,7 @@ Discipline discipline_start(const ClockConfig *config, double frequency, double 
         .max_update_skew = config->max_update_skew,
         .step_threshold = config->step_threshold,
         .step_limit = restarted && config->step_limit > 0 ? 0 : config->step_limit,
+        .step_limit_full = config->step_limit,
     };
 }
 
@@ -49,9 +50,19 @@ void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, c
     if (before->max_update_skew != after->max_update_skew)
         discipline->max_update_skew = after->max_update_skew;
     if (before->step_threshold != after->step_threshold || before->step_limit != after->step_limit) {
-        discipline->step_threshold = after->step_threshold;
-        discipline->step_limit = after->step_limit;
+        discipline_set_step_policy(discipline, after->step_threshold, after->step_limit);
     }
+}
+
+void discipline_set_step_policy(Discipline *discipline, double threshold, int32_t limit)
+{
+    discipline->step_threshold = threshold;
+    discipline->step_limit = discipline->step_limit_full = limit;
+}
+
+void discipline_on_disruption(Discipline *discipline)
+{
+    discipline->step_limit = discipline->step_limit_full;
 }
 
 bool discipline_counts_updates(const Discipline *discipline, const ClockConfig *config)

@@ -22,7 +22,8 @@ typedef struct Discipline {
     bool has_frequency;     /* it was measured, or read from the drift file */
     double max_update_skew; /* the present limits; commands change them */
     double step_threshold;
-    int32_t step_limit;
+    int32_t step_limit;      /* updates that may still step; negative: all */
+    int32_t step_limit_full; /* of the policy */
     uint32_t updates;        /* since start, those of crashed daemons included */
     int32_t changes_ignored; /* by maxchange, in a row or not */
 } Discipline;
@@ -38,6 +39,14 @@ bool discipline_counts_updates(const Discipline *discipline, const ClockConfig *
 
 /* Takes over limits that were changed in the configuration. */
 void discipline_reconfigure(Discipline *discipline, const ClockConfig *before, const ClockConfig *after);
+
+/* makestep, as a command says. */
+void discipline_set_step_policy(Discipline *discipline, double threshold, int32_t limit);
+
+/* Something has come over the clock: makestep's limit counts anew. What maxchange counts, and what is saved
+ * for the case of a crash, does not: after a crash there are no more steps than there would have been without
+ * it. */
+void discipline_on_disruption(Discipline *discipline);
 
 typedef enum DisciplineVerdict {
     DISCIPLINE_SLEW = 0,

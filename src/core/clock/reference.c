@@ -31,6 +31,7 @@ void reference_update(Reference *reference, const ReferenceUpdate *update)
     (void) text_copy(reference->name, sizeof(reference->name), update->name);
     reference->last.name = NULL;
     reference->was_updated = true;
+    reference->doubtful = false;
     reference->synchronized = true;
     reference->reason = CLOCK_SYNCHRONIZED;
 }
@@ -44,9 +45,14 @@ bool reference_lose(Reference *reference, ClockReason reason)
     return news;
 }
 
+void reference_doubt(Reference *reference)
+{
+    reference->doubtful = true;
+}
+
 double reference_root_dispersion(const Reference *reference, LocalTime at)
 {
-    if (!reference->was_updated)
+    if (!reference->was_updated || reference->doubtful)
         return INFINITY;
     return reference->last.root_dispersion +
            fmax(0, local_diff(at, reference->last.local)) * reference->last.dispersion_rate;

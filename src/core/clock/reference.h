@@ -28,6 +28,7 @@ typedef struct Reference {
     bool synchronized;
     ClockReason reason;   /* why not */
     bool was_updated;     /* `last` is valid */
+    bool doubtful;        /* something has come over the clock since: nothing bounds its error */
     ReferenceUpdate last; /* its name points to `name` */
     char name[SOURCE_NAME_MAX];
     double rms_offset;      /* s */
@@ -43,7 +44,10 @@ void reference_update(Reference *reference, const ReferenceUpdate *update);
 /* No source may be followed any more. Returns whether that is news. */
 bool reference_lose(Reference *reference, ClockReason reason);
 
-/* Root dispersion at an instant, s; infinite before the first update. */
+/* Whatever was known of the error of the clock is so no more, until the next update. */
+void reference_doubt(Reference *reference);
+
+/* Root dispersion at an instant, s; infinite before the first update, and while the clock is in doubt. */
 double reference_root_dispersion(const Reference *reference, LocalTime at);
 
 /* Bound of the kernel clock's error at an instant, s, when remaining s are still to be added to it. */

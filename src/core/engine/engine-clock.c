@@ -171,6 +171,7 @@ static void refuse_change(Engine *engine, const DisciplineDecision *decision)
     event->limit = engine->config->clock.max_change_offset;
     event->fatal = fatal;
     engine->refused = true;
+    reference_doubt(&engine->reference); /* those who are believed say so */
     engine_lose_reference(engine, CLOCK_EXCESSIVE);
     if (fatal) {
         action_queue_push(&engine->actions, ACTION_EXIT)->exit_status = 1;
@@ -251,7 +252,8 @@ static void update_reference(Engine *engine, const DisciplineDecision *decision)
     copy_source(best, &update);
     reference_update(&engine->reference, &update);
     local_reference_on_update(&engine->local, update.root_delay / 2 + update.root_dispersion);
-    engine->disrupted = engine->refused = false;
+    engine->disruption = CLOCK_SYNCHRONIZED;
+    engine->refused = false;
     if (!was_synchronized)
         engine_emit(engine, EVENT_SYNCHRONIZED, NULL);
     engine_emit(engine, EVENT_CLOCK_UPDATED, NULL);
@@ -463,24 +465,4 @@ void engine_on_interference(Engine *engine, double frequency, Now now)
     engine_emit(engine, EVENT_INTERFERENCE, NULL)->value = frequency;
     if (engine_steers(engine) && !engine->ended)
         begin_slew(engine);
-}
-
-/* Somebody else has stepped the clock, or the machine has slept: no old sample means anything any more. */
-void engine_on_jump(Engine *engine, int64_t jump_ns)
-{
-    engine_emit(engine, EVENT_DISRUPTED, NULL)->value = (double) jump_ns * 1e-9;
-    engine->disrupted = true;
-    engine_forget_time(engine);
-    if (mono_is_set(engine->slew_deadline))
-        engine_set_frequency(engine, engine->discipline.frequency);
-    engine->slew_deadline = MONO_UNSET;
-    engine->manual.count = 0;
-    for (size_t i = 0; i < engine->source_count; i++) {
-        Source *source = engine->sources[i];
-        source_drop_samples(engine, source);
-        if (source->online && source_is_resolved(source))
-            source_start_polling(engine, source);
-    }
-    engine_select(engine);
-    engine_set_status(engine);
 }

@@ -154,7 +154,7 @@ static CommandResult make_step(Engine *engine)
 
     if (!engine_steers(engine))
         return COMMAND_NO_CLOCK;
-    if (!engine->reference.was_updated)
+    if (!engine->reference.was_updated || engine->reference.doubtful)
         return COMMAND_NOT_SYNCHRONIZED;
     if (!engine->step_pending)
         engine_step(engine, remaining);
@@ -199,8 +199,7 @@ CommandResult engine_apply(Engine *engine, const Command *command, Now now, Comm
     }
     case COMMAND_MAKE_STEP: return make_step(engine);
     case COMMAND_SET_STEP_POLICY:
-        engine->discipline.step_threshold = command->step.threshold;
-        engine->discipline.step_limit = command->step.limit;
+        discipline_set_step_policy(&engine->discipline, command->step.threshold, command->step.limit);
         return COMMAND_OK;
     case COMMAND_SET_MAX_UPDATE_SKEW: engine->discipline.max_update_skew = command->skew; return COMMAND_OK;
     case COMMAND_SET_TIME: return engine_set_time(engine, command, ret);

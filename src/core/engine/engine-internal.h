@@ -19,6 +19,7 @@
  *   engine-dates.c    the dates of their certificates, and a clock that does not fit them
  *   engine-select.c   selection, and what it tells
  *   engine-clock.c    what follows from it for the clock
+ *   engine-disruption.c clocks that are set, machines that sleep
  *   engine-leap.c     leap seconds
  *   engine-server.c   what the server tells; the local reference
  *   engine-log.c      rows of log files
@@ -140,6 +141,8 @@ typedef struct Source {
     bool has_last;
     Sample last;             /* last good sample */
     double measured_offset;  /* s, of it, by the clock of that time */
+    bool contradicts;        /* it and our clock cannot both be within their bounds */
+    MonoTime last_surprise;  /* others were asked because of that; unset: never */
     MonoTime last_good;      /* unset: never */
     CookedTime last_receive; /* unset: never */
 
@@ -175,11 +178,14 @@ struct Engine {
     LocalReference local;
     bool local_told; /* the local reference was active when it was looked at last */
     Manual manual;
-    MonoTime slew_deadline;   /* the slew ends; unset: none runs */
-    double slew_sd;           /* s, uncertainty of what is being slewed */
-    bool told_start;          /* the log knows that we are not synchronised yet */
-    bool disrupted;           /* the clock jumped, no update since */
-    bool refused;             /* maxchange refused the last update */
+    MonoTime slew_deadline; /* the slew ends; unset: none runs */
+    double slew_sd;         /* s, uncertainty of what is being slewed */
+    bool told_start;        /* the log knows that we are not synchronised yet */
+    uint32_t bursts;        /* that disruptions have had of late ... */
+    MonoTime last_burst;    /* ... and since when that is */
+    ClockReason
+        disruption; /* what has come over the clock since the last update; CLOCK_SYNCHRONIZED: nothing */
+    bool refused;   /* maxchange refused the last update */
     MonoTime prelude_end;     /* initstepslew is over then at the latest; unset: it is over */
     bool step_pending;        /* ACTION_STEP is out, its outcome not known */
     double step_offset;       /* s, of it */
@@ -324,6 +330,11 @@ static inline int8_t source_poll(const Engine *engine, const Source *source)
 
 /* engine-poll.c */
 void source_start_polling(Engine *engine, Source *source);
+/* What it has said is of no use any more: it is asked at once, in a burst (iburst or not), or else after its
+ * shortest interval. */
+void source_ask_anew(Engine *engine, Source *source, bool burst);
+/* It is asked soon, besides its turn, until so many good samples have come. */
+void source_ask_soon(Engine *engine, Source *source, int32_t good);
 void source_stop_polling(Engine *engine, Source *source);
 void source_drop_samples(Engine *engine, Source *source);
 void source_poll_due(Engine *engine, Source *source);
@@ -414,6 +425,11 @@ static inline bool source_is_peer(const Source *source)
 void engine_broadcast(Engine *engine);
 MonoTime engine_broadcast_deadline(const Engine *engine);
 
+/* engine-disruption.c */
+void engine_on_disruption(Engine *engine, const ClockDisruption *disruption);
+/* A sample has come, and is not taken into account yet. */
+void engine_on_sample(Engine *engine, Source *source, const Sample *sample);
+
 /* engine-leap.c */
 bool engine_is_near_leap(const Engine *engine, CookedTime time);
 void engine_pass_leap(Engine *engine);
@@ -453,6 +469,5 @@ void engine_lose_reference(Engine *engine, ClockReason reason);
 void engine_slew_due(Engine *engine);
 void engine_set_frequency(Engine *engine, double frequency);
 void engine_step(Engine *engine, int64_t offset_ns);
-void engine_on_jump(Engine *engine, int64_t jump_ns);
 void engine_set_status(Engine *engine);
 void engine_save_drift(Engine *engine);

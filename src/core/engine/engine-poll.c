@@ -61,6 +61,31 @@ void source_start_polling(Engine *engine, Source *source)
     source_schedule(engine, source, START_DELAY);
 }
 
+void source_ask_anew(Engine *engine, Source *source, bool burst)
+{
+    double since = mono_is_set(source->last_request) ? mono_diff(engine->now.mono, source->last_request) : 0;
+
+    if (!engine_asks(engine, source))
+        return;
+    poll_begin_anew(&source->poll, &source->config);
+    source_start_polling(engine, source);
+    if (burst && !source_is_peer(source))
+        poll_burst(&source->poll, IBURST_GOOD, IBURST_TOTAL);
+    if (!burst && mono_is_set(source->poll_deadline)) {
+        poll_burst(&source->poll, 0, 0);
+        source_schedule(engine, source, fmax(START_DELAY, exp2(source->poll.poll) - since));
+    }
+    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+}
+
+void source_ask_soon(Engine *engine, Source *source, int32_t good)
+{
+    if (source_is_peer(source) || poll_in_burst(&source->poll))
+        return;
+    poll_burst(&source->poll, good, 2 * good);
+    source_schedule(engine, source, START_DELAY);
+}
+
 static void close_exchange(Engine *engine, Source *source)
 {
     source->exchange_deadline = MONO_UNSET;
@@ -99,6 +124,7 @@ void source_drop_samples(Engine *engine, Source *source)
     if (source->filter)
         sample_filter_reset(source->filter);
     source->has_last = false;
+    source->contradicts = false;
     source->updated = false;
     source->attempts = 0;
 }
@@ -290,6 +316,7 @@ static void take_sample(Engine *engine, Source *source, const Sample *sample)
 
     if (source_stats_estimate(source->stats, sample->time, &estimate) && estimate.has_frequency)
         good.error = fabs(cooked_diff(sample->truth, estimate.truth));
+    engine_on_sample(engine, source, sample);
     source->last = *sample;
     source->has_last = true;
     source->last_good = engine->now.mono;

@@ -202,8 +202,8 @@ static ClockReason reason_of_failure(const Engine *engine)
         return CLOCK_ALL_OFFLINE;
     if (engine->refused)
         return CLOCK_EXCESSIVE;
-    if (engine->disrupted)
-        return CLOCK_DISRUPTED;
+    if (engine->disruption != CLOCK_SYNCHRONIZED)
+        return engine->disruption;
     if (answered == 0 && starting > 0)
         return CLOCK_STARTING;
     if (answered == 0 && stuck == online)

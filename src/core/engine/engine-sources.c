@@ -147,7 +147,7 @@ static int source_new(Engine *engine, const SourceConfig *line, const char *name
     source->poll = poll_start(line);
     source->lookup.deadline = source->lookup.begun = MONO_UNSET;
     source->poll_deadline = source->exchange_deadline = MONO_UNSET;
-    source->last_request = source->last_good = MONO_UNSET;
+    source->last_request = source->last_good = source->last_surprise = MONO_UNSET;
     source->last_receive = COOKED_UNSET;
     source->outcome = (SelectOutcome) {
         .state = line->select.noselect ? STATE_NOSELECT : STATE_MISSING_SAMPLES,
@@ -307,5 +307,4 @@ void engine_remove(Engine *engine, Source *source)
         engine_emit(engine, EVENT_SOURCE_REMOVED, source);
     engine_review_offers(engine);
     source_free(source);
-}
 }

@@ -81,7 +81,7 @@ int engine_new(const EngineSetup *setup, const Config *config, Now now, Engine *
     engine->leap_guard = engine->prelude_end = engine->offers.deadline = engine->keys_begin = MONO_UNSET;
     engine->renewal.changed = engine->renewal.deadline = engine->renewal.last = MONO_UNSET;
     engine->stamp_s = setup->stamp_s;
-    engine->last_drift = engine->next_replace = now.mono;
+    engine->last_drift = engine->next_replace = engine->last_burst = now.mono;
     engine->broadcast_start = engine->broadcast_last = now.mono;
     engine->next_refresh = config->net.refresh > 0 ? mono_add(now.mono, config->net.refresh) : MONO_UNSET;
     int r = config_copy(config, &engine->config);
@@ -131,7 +131,7 @@ void engine_enter(Engine *engine, Now now)
     engine->now = now;
     engine_pass_leap(engine);
     if (clock_check_disruption(&engine->clock, now, &disruption) && !engine->ended)
-        engine_on_jump(engine, disruption.jump_ns + disruption.slept_ns);
+        engine_on_disruption(engine, &disruption);
 }
 
 static bool is_due(const Engine *engine, MonoTime deadline)

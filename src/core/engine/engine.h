@@ -131,6 +131,13 @@ void engine_on_stepped(Engine *engine, bool ok, int64_t offset_ns, Now now);
 /* The kernel clock's frequency is not what we set: another program steers it. */
 void engine_on_interference(Engine *engine, double frequency, Now now);
 
+/* The machine is about to sleep, or has woken up: somebody says so. Whether it really slept the clocks tell.
+ */
+void engine_on_sleep(Engine *engine, bool begins, Now now);
+/* The machine was restored from a snapshot, or is another one's copy: somebody says so, the clocks need not.
+ */
+void engine_on_restored(Engine *engine, Now now);
+
 /* The daemon ends: takes the rest of a slew out of the clock, saves the drift, closes what is open. Drain the
  * actions once more, then free. */
 void engine_stop(Engine *engine, Now now);

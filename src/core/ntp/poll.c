@@ -66,6 +66,12 @@ Poll poll_start(const SourceConfig *config)
     return (Poll) {.poll = (int8_t) config->minpoll};
 }
 
+void poll_begin_anew(Poll *poll, const SourceConfig *config)
+{
+    poll->poll = (int8_t) config->minpoll;
+    poll->score = 0;
+}
+
 void poll_burst(Poll *poll, int32_t good, int32_t total)
 {
     poll->burst_good = good;

@@ -23,6 +23,9 @@ typedef struct Poll {
 
 Poll poll_start(const SourceConfig *config);
 
+/* What led to the present interval counts no more; reachability does. */
+void poll_begin_anew(Poll *poll, const SourceConfig *config);
+
 /* Begins a burst, or ends it with 0, 0. */
 void poll_burst(Poll *poll, int32_t good, int32_t total);
 static inline bool poll_in_burst(const Poll *poll)
