@@ -204,7 +204,7 @@ struct Engine {
         MonoTime deadline; /* names that have addresses are looked up again for it; unset: no need */
         MonoTime last;     /* they were; unset: never */
         double gap;        /* s, to the next time at least */
-    } network;
+    } renewal;
     MonoTime next_replace; /* of a bad source: not before */
 
     struct {

@@ -323,9 +323,9 @@ void engine_refresh(Engine *engine)
 /* The sources' own times, so that a flock of machines behind one router does not ask as one. */
 void engine_refresh_for_network(Engine *engine)
 {
-    engine->network.deadline = MONO_UNSET;
-    engine->network.last = engine->now.mono;
-    engine->network.gap = MIN(engine->network.gap * 2, NETWORK_GAP_MAX);
+    engine->renewal.deadline = MONO_UNSET;
+    engine->renewal.last = engine->now.mono;
+    engine->renewal.gap = MIN(engine->renewal.gap * 2, NETWORK_GAP_MAX);
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         if (source->literal || !source_is_resolved(source) || source->lookup.asked)
@@ -338,16 +338,16 @@ void engine_refresh_for_network(Engine *engine)
 void engine_hurry_lookups(Engine *engine)
 {
     MonoTime due = engine->now.mono;
-    bool rested = !mono_is_set(engine->network.changed) ||
-                  mono_diff(engine->now.mono, engine->network.changed) > engine->network.gap;
+    bool rested = !mono_is_set(engine->renewal.changed) ||
+                  mono_diff(engine->now.mono, engine->renewal.changed) > engine->renewal.gap;
 
     if (rested)
-        engine->network.gap = NETWORK_GAP_MIN;
-    engine->network.changed = engine->now.mono;
-    if (mono_is_set(engine->network.last) &&
-        mono_diff(engine->now.mono, engine->network.last) < engine->network.gap)
-        due = mono_add(engine->network.last, engine->network.gap);
-    engine->network.deadline = mono_earliest(engine->network.deadline, due);
+        engine->renewal.gap = NETWORK_GAP_MIN;
+    engine->renewal.changed = engine->now.mono;
+    if (mono_is_set(engine->renewal.last) &&
+        mono_diff(engine->now.mono, engine->renewal.last) < engine->renewal.gap)
+        due = mono_add(engine->renewal.last, engine->renewal.gap);
+    engine->renewal.deadline = mono_earliest(engine->renewal.deadline, due);
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         if (source->literal || source_is_resolved(source))

@@ -98,9 +98,6 @@ void engine_on_send_failed(Engine *engine, ExchangeId exchange, int error, Now n
 /* Answer to ACTION_RESOLVE. */
 void engine_on_resolved(Engine *engine, SourceId source, const LookupAnswer *answer, Now now);
 
-/* What a manager of the network says, or does not say any more. */
-void engine_on_network_state(Engine *engine, const NetworkState *state, Now now);
-
 /* Answer to ACTION_TEST_WAY: 0, or the positive errno with which the kernel refuses a socket to that address.
  */
 void engine_on_way(Engine *engine, SourceId source, int error, Now now);
@@ -108,6 +105,9 @@ void engine_on_way(Engine *engine, SourceId source, int error, Now now);
 /* Routes, addresses, links, or what a network manager knows of them may be others now. Whoever calls this in
  * a storm costs one test of each source for each call, and few look-ups. */
 void engine_on_network_changed(Engine *engine, Now now);
+
+/* What a manager of the network says, or does not say any more. */
+void engine_on_network_state(Engine *engine, const NetworkState *state, Now now);
 
 /* Answer to ACTION_ESTABLISH_KEYS. */
 void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
