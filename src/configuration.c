@@ -7,12 +7,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/strings.h"
 #include "config-files.h"
 #include "core/config/config-diff.h"
 
 #define LINE_MAX_TEXT 512
 
-static void log_problems(Journal *journal, const ConfigProblems *problems, Text *detail)
+static bool is_among(const char *line, char *const *lines)
+{
+    for (; lines && *lines; lines++)
+        if (text_equal(*lines, line))
+            return true;
+    return false;
+}
+
+/* What both have in common is not told again. told may be NULL. */
+static void log_problems(Journal *journal, const ConfigProblems *problems, char *const *told, Text *detail)
 {
     for (size_t i = 0; i < problems->count; i++) {
         const ConfigProblem *problem = &problems->items[i];
@@ -21,13 +31,28 @@ static void log_problems(Journal *journal, const ConfigProblems *problems, Text 
         Text line = TEXT(buffer);
 
         config_problem_format(problem, &line);
-        journal_print(journal, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line.data);
+        if (!is_among(buffer, told))
+            journal_print(journal, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line.data);
         if (is_error && detail && detail->length == 0)
             text_append(detail, line.data);
     }
     if (problems->errors + problems->warnings > problems->count)
         journal_print(journal, LOG_LEVEL_ERROR, "%zu further problems of the configuration are not shown",
                       problems->errors + problems->warnings - problems->count);
+}
+
+/* Without memory some will be told again. */
+static void remember_problems(const ConfigProblems *problems, char ***told)
+{
+    strings_clear(told);
+    for (size_t i = 0; i < problems->count; i++) {
+        char buffer[LINE_MAX_TEXT];
+        Text line = TEXT(buffer);
+
+        config_problem_format(&problems->items[i], &line);
+        if (strings_add(told, buffer) < 0)
+            return;
+    }
 }
 
 static ConfigInput input_of(const Options *options)
@@ -43,19 +68,28 @@ int configuration_load(const Options *options, Journal *journal, Text *detail, C
     ConfigProblems problems = {};
 
     int r = config_load(&input, &problems, ret);
-    log_problems(journal, &problems, detail);
+    log_problems(journal, &problems, NULL, detail);
     config_problems_clear(&problems);
     return r;
 }
 
-int configuration_reload_sources(const Config *config, Journal *journal, Config **ret)
+int configuration_reload_sources(const Config *config, Journal *journal, char ***told, Config **ret)
 {
     ConfigProblems problems = {};
 
     int r = config_reload_sources(config, &problems, ret);
-    log_problems(journal, &problems, NULL);
+    if (journal)
+        log_problems(journal, &problems, *told, NULL);
+    remember_problems(&problems, told);
     config_problems_clear(&problems);
     return r;
+}
+
+bool configuration_differs_in_sources(const Config *from, const Config *to)
+{
+    cleanup_(config_diff_freep) ConfigDiff *diff = NULL;
+
+    return config_diff_new(from, to, &diff) < 0 || diff->added_count > 0 || diff->removed_count > 0;
 }
 
 void configuration_log_changes(const Config *from, const Config *to, Journal *journal)
@@ -79,7 +113,7 @@ int configuration_print(const Options *options, Journal *journal)
     ConfigProblems problems = {};
 
     int r = config_print(&input, stdout, &problems);
-    log_problems(journal, &problems, NULL);
+    log_problems(journal, &problems, NULL, NULL);
     bool good = r >= 0 && problems.errors == 0;
     config_problems_clear(&problems);
     if (fflush(stdout) != 0)

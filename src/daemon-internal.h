@@ -16,6 +16,7 @@
 #include "log-files.h"
 #include "net/routes.h"
 #include "nts/key-ring.h"
+#include "source-dirs.h"
 #include "time-server.h"
 
 struct Daemon {
@@ -40,6 +41,7 @@ struct Daemon {
     TimeServer *server;
     Bus *bus;
     LogFiles *logs;
+    SourceDirs *source_dirs;
 
     World world;
     Service service;
@@ -51,6 +53,9 @@ extern const ServiceMethods daemon_service_methods;
 
 /* Reads the configuration again and applies what differs. One with an error changes nothing. */
 CommandResult daemon_reload(Daemon *daemon, CommandReply *reply);
+
+/* The .sources files may be others. */
+void daemon_on_source_dirs(void *userdata);
 
 /* Reads the key file, or the credential that takes its place. As below. */
 bool daemon_load_keys(Daemon *daemon, Text *detail);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "build-config.h"
 #include "configuration.h"
 #include "core/config/parse-source.h"
@@ -58,6 +59,9 @@ static CommandResult reconfigure(Daemon *daemon, Config *config)
     if (daemon->server && (r = time_server_configure(daemon->server, config)) < 0)
         journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not apply the configuration of the server: %s",
                       strerror(-r));
+    if (daemon->source_dirs && (r = source_dirs_configure(daemon->source_dirs, config)) < 0)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not watch the directories of sourcedir: %s",
+                      strerror(-r));
     config_free(daemon->config);
     daemon->config = config;
     daemon->world.drift_file = config->daemon.drift_file;
@@ -89,12 +93,40 @@ CommandResult daemon_reload(Daemon *daemon, CommandReply *reply)
     return result;
 }
 
+static CommandResult replace_sources(Daemon *daemon, Config *config)
+{
+    configuration_log_changes(daemon->config, config, daemon->journal);
+    if (engine_reconfigure_sources(daemon->engine, config, kernel_clock_now()) < 0)
+        return COMMAND_FAILED;
+    config_swap_sources(daemon->config, config);
+    return COMMAND_OK;
+}
+
 static CommandResult reload_sources(Daemon *daemon)
 {
-    Config *config = NULL;
+    cleanup_(config_freep) Config *config = NULL;
 
-    int r = configuration_reload_sources(daemon->config, daemon->journal, &config);
-    return r < 0 || !config ? COMMAND_FAILED : reconfigure(daemon, config);
+    int r = source_dirs_read(daemon->source_dirs, daemon->config, true, &config);
+    return r < 0 ? COMMAND_FAILED : replace_sources(daemon, config);
+}
+
+void daemon_on_source_dirs(void *userdata)
+{
+    Daemon *daemon = userdata;
+    cleanup_(config_freep) Config *config = NULL;
+    CommandResult result = COMMAND_FAILED;
+
+    if (source_dirs_read(daemon->source_dirs, daemon->config, false, &config) >= 0) {
+        if (strings_equal(daemon->config->files, config->files) &&
+            !configuration_differs_in_sources(daemon->config, config))
+            return;
+        result = replace_sources(daemon, config);
+    }
+    if (result != COMMAND_OK)
+        journal_print(daemon->journal, LOG_LEVEL_ERROR, "Could not read the files of sourcedir again: %s",
+                      command_result_text(result));
+    else if (daemon->bus)
+        bus_on_configuration_changed(daemon->bus);
 }
 
 /* The face of the daemon: core/api/service.h. */

@@ -519,6 +519,10 @@ static int connect_parts(Daemon *daemon)
         return r;
     if ((r = log_files_new(&daemon->config->log, daemon->journal, &daemon->logs)) < 0)
         return r;
+    if ((r = source_dirs_new(daemon->event, daemon->journal, daemon_on_source_dirs, daemon,
+                             &daemon->source_dirs)) < 0 ||
+        (r = source_dirs_configure(daemon->source_dirs, daemon->config)) < 0)
+        return r;
     return bus_new(daemon->event, &daemon->service, &bus_handlers, daemon, &daemon->bus);
 }
 
@@ -552,6 +556,7 @@ Daemon *daemon_free(Daemon *daemon)
     sd_event_source_disable_unref(daemon->limit);
     sd_event_source_disable_unref(daemon->post);
     bus_free(daemon->bus);
+    source_dirs_free(daemon->source_dirs);
     time_server_free(daemon->server);
     key_server_free(daemon->key_server);
     lookup_free(daemon->lookup);

@@ -168,6 +168,21 @@ void config_drop_source_files(Config *config)
     }
 }
 
+#define SWAP(a, b)                                                                                           \
+    do {                                                                                                     \
+        typeof(a) _swap = (a);                                                                               \
+        (a) = (b);                                                                                           \
+        (b) = _swap;                                                                                         \
+    } while (false)
+
+void config_swap_sources(Config *a, Config *b)
+{
+    SWAP(a->sources, b->sources);
+    SWAP(a->source_count, b->source_count);
+    SWAP(a->files, b->files);
+    SWAP(a->source_file_count, b->source_file_count);
+}
+
 static int copy_heap_parts(const Config *from, Config *to)
 {
     int r;

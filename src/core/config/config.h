@@ -169,6 +169,9 @@ bool config_takes_offers(const Config *config);
 /* Forgets what came from .sources files. */
 void config_drop_source_files(Config *config);
 
+/* Exchanges what .sources files have a part in: the sources, and the list of files. */
+void config_swap_sources(Config *a, Config *b);
+
 /* Replaces a heap string of the Config by a copy of value; NULL unsets it. */
 int config_set_string(char **target, const char *value) must_check_;
 

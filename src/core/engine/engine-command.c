@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "core/config/config-diff.h"
 #include "core/engine/engine-internal.h"
 
@@ -236,12 +237,32 @@ CommandResult engine_add_source(Engine *engine, const SourceConfig *source, Now 
 
 /* --- a new configuration --- */
 
-static bool is_wanted(const Config *config, const Source *source)
+/* Its line in the configuration; NULL: it has none any more. */
+static const SourceConfig *find_line(const Config *config, const Source *source)
 {
     for (size_t i = 0; i < config->source_count; i++)
         if (source_config_equal(&config->sources[i], &source->line))
-            return true;
-    return false;
+            return &config->sources[i];
+    return NULL;
+}
+
+/* The same line may stand in another file now. */
+static void follow_line(Engine *engine, Source *source, const SourceConfig *line)
+{
+    if (text_equal(source->line.origin, line->origin))
+        return;
+    memcpy(source->line.origin, line->origin, sizeof(source->line.origin));
+    engine_emit(engine, EVENT_SOURCE_CHANGED, source);
+}
+
+static void drop_or_follow(Engine *engine, Source *source)
+{
+    const SourceConfig *line = find_line(engine->config, source);
+
+    if (line)
+        follow_line(engine, source, line);
+    else
+        engine_remove(engine, source);
 }
 
 static bool is_there(const Engine *engine, const SourceConfig *line)
@@ -275,17 +296,15 @@ static bool was_removed(const ConfigDiff *diff, size_t i)
     return diff && diff->kept_from[i] != CONFIG_NO_SOURCE;
 }
 
-/* diff: from the configuration until now; NULL: all sources that it names are to be there. Takes config over.
- */
-static int apply_config(Engine *engine, Config *config, const ConfigDiff *diff)
+/* Makes the list of sources what the configuration says. diff: from the one until now; NULL: all that it
+ * names are to be there. */
+static int apply_sources(Engine *engine, const ConfigDiff *diff)
 {
-    replace_config(engine, config);
-    if (engine_log_reserve(engine) < 0)
-        return -ENOMEM;
+    const Config *config = engine->config;
+
     for (size_t i = engine->source_count; i > 0; i--) {
-        Source *source = engine->sources[i - 1];
-        if (source->owner == SOURCE_OF_CONFIGURATION && !is_wanted(config, source))
-            engine_remove(engine, source);
+        if (engine->sources[i - 1]->owner == SOURCE_OF_CONFIGURATION)
+            drop_or_follow(engine, engine->sources[i - 1]);
     }
     for (size_t i = 0; i < config->source_count; i++)
         if (!is_there(engine, &config->sources[i]) && !was_removed(diff, i) &&
@@ -305,18 +324,22 @@ int engine_reconfigure(Engine *engine, const Config *config, Now now)
     if (r < 0)
         return r;
     engine_enter(engine, now);
+    replace_config(engine, copy);
+    if (engine_log_reserve(engine) < 0)
+        return -ENOMEM;
     engine_restore_offered(engine);
-    return apply_config(engine, copy, NULL);
+    return apply_sources(engine, NULL);
 }
 
 int engine_reconfigure_sources(Engine *engine, const Config *config, Now now)
 {
     cleanup_(config_diff_freep) ConfigDiff *diff = NULL;
-    Config *copy;
+    cleanup_(config_freep) Config *copy = NULL;
     int r = config_diff_new(engine->config, config, &diff);
 
     if (r < 0 || (r = config_copy(config, &copy)) < 0)
         return r;
     engine_enter(engine, now);
-    return apply_config(engine, copy, diff);
+    config_swap_sources(engine->config, copy);
+    return apply_sources(engine, diff);
 }

@@ -60,8 +60,7 @@ DEFINE_CLEANUP(Engine, engine_free);
  * have. */
 int engine_reconfigure(Engine *engine, const Config *config, Now now) must_check_;
 
-/* The same with what the files of a sourcedir say now. Other than engine_reconfigure(), it leaves alone what
- * commands have removed. */
+/* The same for its sources alone, and what commands have removed or changed stays so. */
 int engine_reconfigure_sources(Engine *engine, const Config *config, Now now) must_check_;
 
 /* The keys behind the authenticator are others now. */
