@@ -73,7 +73,8 @@ static const char *take_socket(int fd, const char *(*find_fault)(int fd, IpEndpo
     if (!fault && sockets->count == ACTIVATION_SOCKETS_MAX)
         fault = "there are too many";
     if (!fault)
-        sockets->list[sockets->count++] = (PassedSocket) {.fd = fd, .local = local};
+        sockets->list[sockets->count++] =
+            (PassedSocket) {.fd = fd, .local = local, .class = socket_class(fd, local.address.family)};
     return fault;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "net/request-socket.h"
+#include "net/socket.h"
 
 /* Where the source address is in the header, bytes. */
 #define AT_SOURCE_V4 12
@@ -77,13 +78,9 @@ static void set_optional(int fd, int level, int option, int value)
     (void) setsockopt(fd, level, option, &value, sizeof value);
 }
 
-void server_listen_mark(int fd, IpFamily family, uint8_t dscp)
+void server_listen_mark(const PassedSocket *passed, uint8_t dscp)
 {
-    bool v4 = family == IP_V4;
-
-    /* Whoever has passed the socket may have marked it. */
-    if (dscp > 0)
-        set_optional(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, dscp << 2);
+    socket_set_class(passed->fd, passed->local.address.family, dscp > 0 ? dscp << 2 : passed->class);
 }
 
 static int prepare(int fd, const ServerListen *listen, IpFamily family)
@@ -99,7 +96,7 @@ static int prepare(int fd, const ServerListen *listen, IpFamily family)
         return -errno;
     /* An address may come later than we do. */
     set_optional(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
-    server_listen_mark(fd, family, listen->dscp);
+    socket_set_dscp(fd, family, listen->dscp);
     if (device[0] != '\0' &&
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t) strlen(device) + 1) < 0)
         return -errno;

@@ -14,6 +14,7 @@
 typedef struct PassedSocket {
     int fd;
     IpEndpoint local; /* of IP_V4 or IP_V6 */
+    int class;        /* socket_class() of it as it came: whoever passed it may have marked it */
 } PassedSocket;
 
 /* Where to listen. */
@@ -21,7 +22,7 @@ typedef struct ServerListen {
     const ServerConfig *config; /* its port, addresses and device; borrowed during the call */
     bool v4, v6;                /* families that anybody is allowed to ask by */
     uint8_t dscp;
-    const PassedSocket *passed; /* borrowed; if there are any, they are all that is listened on */
+    const PassedSocket *passed; /* borrowed while it is listened; if there are any, they are all */
     size_t passed_count;
 } ServerListen;
 
@@ -33,8 +34,8 @@ void server_listen_for_each(const ServerListen *listen, void (*open)(void *userd
  * nobody knows, so it is not answered. */
 int server_listen_adopt(int fd, IpFamily family) must_check_;
 
-/* Has what a socket sends carry that code point; 0: nothing is changed. */
-void server_listen_mark(int fd, IpFamily family, uint8_t dscp);
+/* Has what a passed socket sends carry that code point; 0: what it carried when it came. */
+void server_listen_mark(const PassedSocket *passed, uint8_t dscp);
 
 /* Opens `count` sockets for one address, which join `sharing`. More than one share its requests: all of a
  * client, whatever its port, go to the same one, by a hash of its address that nobody can predict who does

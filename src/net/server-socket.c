@@ -23,8 +23,8 @@ typedef struct ServerSocket {
     ServerSockets *owner;
     int fd;
     RequestSocket *requests;
-    bool passed;             /* not to be closed */
-    sd_event_source *source; /* NULL: a thread's */
+    const PassedSocket *passed; /* not to be closed; NULL: our own */
+    sd_event_source *source;    /* NULL: a thread's */
 } ServerSocket;
 
 struct ServerSockets {
@@ -63,7 +63,9 @@ static ServerSocket *server_socket_free(ServerSocket *socket)
     request_socket_free(socket->requests);
     if (socket->owner)
         port_sharing_leave(socket->owner->setup.sharing, socket->fd);
-    if (socket->fd >= 0 && !socket->passed)
+    if (socket->passed)
+        server_listen_mark(socket->passed, 0);
+    else if (socket->fd >= 0)
         close(socket->fd);
     free(socket);
     return NULL;
@@ -123,7 +125,7 @@ static void close_fd(const ServerSockets *sockets, int fd)
 }
 
 /* Appends a socket. One that was not passed to us is taken over, also on failure. */
-static int add_socket(ServerSockets *sockets, int fd, bool passed)
+static int add_socket(ServerSockets *sockets, int fd, const PassedSocket *passed)
 {
     cleanup_(server_socket_freep) ServerSocket *new = calloc(1, sizeof *new);
     ServerSocket **list = reallocarray(sockets->list, sockets->count + 1, sizeof *list);
@@ -157,7 +159,7 @@ static int add_sockets(ServerSockets *sockets, const int *fds)
         if (r < 0)
             close_fd(sockets, fds[i]);
         else
-            r = add_socket(sockets, fds[i], false);
+            r = add_socket(sockets, fds[i], NULL);
     while (r < 0 && sockets->count > before)
         server_socket_free(sockets->list[--sockets->count]);
     return r;
@@ -189,8 +191,8 @@ static void use_passed(ServerSockets *sockets, const ServerListen *listen)
         bool allowed = passed->local.address.family == IP_V4 ? listen->v4 : listen->v6;
         int r = allowed ? port_sharing_join(sockets->setup.sharing, passed->fd) : 0;
         if (allowed && r >= 0) {
-            server_listen_mark(passed->fd, passed->local.address.family, listen->dscp);
-            r = add_socket(sockets, passed->fd, true);
+            server_listen_mark(passed, listen->dscp);
+            r = add_socket(sockets, passed->fd, passed);
         }
         if (r < 0)
             sockets->setup.on_failed(sockets->setup.userdata, &passed->local, -r);

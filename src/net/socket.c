@@ -39,14 +39,29 @@ static void set_timestamping(int fd)
                      SOF_TIMESTAMPING_OPT_TSONLY);
 }
 
-static void set_dscp(int fd, IpFamily family, uint8_t dscp)
+int socket_class(int fd, IpFamily family)
 {
-    if (dscp == 0)
-        return;
-    if (family == IP_V4)
-        set_optional(fd, IPPROTO_IP, IP_TOS, dscp << 2);
-    else
-        set_optional(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
+    bool v4 = family == IP_V4;
+    int value = -1;
+    socklen_t size = sizeof value;
+
+    if (getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &value, &size) < 0)
+        return -1;
+    return value;
+}
+
+void socket_set_class(int fd, IpFamily family, int value)
+{
+    bool v4 = family == IP_V4;
+
+    if (value >= 0)
+        set_optional(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, value);
+}
+
+void socket_set_dscp(int fd, IpFamily family, uint8_t dscp)
+{
+    if (dscp > 0)
+        socket_set_class(fd, family, dscp << 2);
 }
 
 static int set_device(int fd, const char *device)
@@ -64,7 +79,7 @@ static int socket_prepare(int fd, const NetConfig *config, IpFamily family)
         set_optional(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_optional(fd, SOL_SOCKET, SO_BROADCAST, 1);
     set_timestamping(fd);
-    set_dscp(fd, family, config->dscp);
+    socket_set_dscp(fd, family, config->dscp);
     return set_device(fd, config->acquisition_device);
 }
 

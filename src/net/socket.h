@@ -19,6 +19,13 @@ int socket_connect(int fd, const IpEndpoint *remote) must_check_;
 /* IP_UNSPEC and port 0 when unknown. */
 IpEndpoint socket_local(int fd);
 
+/* The byte of class (DSCP and ECN) that what a socket sends carries; -1: unknown. */
+int socket_class(int fd, IpFamily family);
+/* Changes it, if it is one (0..255) and the kernel lets us: it only helps packets on their way. */
+void socket_set_class(int fd, IpFamily family, int value);
+/* Has packets carry that code point; 0: as they are, which is what most networks expect. */
+void socket_set_dscp(int fd, IpFamily family, uint8_t dscp);
+
 typedef struct SocketPacket {
     IpEndpoint remote;
     Timestamp received;

@@ -33,10 +33,12 @@ typedef struct Hand {
 
 struct StreamServer {
     StreamServerSetup setup;
-    int *fds;     /* owned */
-    size_t count; /* of them */
-    size_t own;   /* of them, at the beginning: ours to close */
-    Hand *hands;  /* owned */
+    int *fds;                   /* owned */
+    size_t count;               /* of them */
+    size_t own;                 /* of them, at the beginning: ours to close */
+    const PassedSocket *passed; /* borrowed; those that were passed to us */
+    size_t passed_count;
+    Hand *hands; /* owned */
     size_t hand_count;
     int end;                        /* eventfd: the threads end */
     sd_event_source *ready, *timer; /* of the event loop's hand */
@@ -183,8 +185,7 @@ static int prepare(int fd, const ServerListen *where, IpFamily family)
     /* An address may come later than we do. What is sent is whole already; connections take this over. */
     (void) set_option(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
     (void) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (where->dscp > 0)
-        (void) set_option(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, where->dscp << 2);
+    socket_set_dscp(fd, family, where->dscp);
     return 0;
 }
 
@@ -239,10 +240,13 @@ static void open_address(void *userdata, const IpEndpoint *local)
 
 static void use_passed(StreamServer *server, const ServerListen *where)
 {
+    server->passed = where->passed;
+    server->passed_count = where->passed_count;
     for (size_t i = 0; i < where->passed_count; i++) {
         const PassedSocket *passed = &where->passed[i];
         bool wanted = passed->local.address.family == IP_V4 ? where->v4 : where->v6;
         int r = wanted ? add_socket(server, passed->fd) : 0;
+        server_listen_mark(passed, where->dscp);
         if (r < 0)
             server->setup.on_failed(server->setup.userdata, &passed->local, -r);
     }
@@ -253,9 +257,11 @@ static void stop_listening(StreamServer *server)
     stop_hands(server);
     for (size_t i = 0; i < server->own; i++)
         close(server->fds[i]);
+    for (size_t i = 0; i < server->passed_count; i++)
+        server_listen_mark(&server->passed[i], 0);
     free(server->fds);
     server->fds = NULL;
-    server->count = server->own = 0;
+    server->count = server->own = server->passed_count = 0;
 }
 
 int stream_server_listen(StreamServer *server, const ServerListen *where, const StreamHands *hands)

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/socket.h"
+
 #define READ_SIZE 4096
 
 struct Stream {
@@ -128,15 +130,6 @@ static int bind_local(int fd, const NetConfig *net, IpFamily family)
     return bind(fd, (const struct sockaddr *) &address, size) < 0 ? -errno : 0;
 }
 
-static void set_dscp(int fd, IpFamily family, uint8_t dscp)
-{
-    int value = dscp << 2;
-
-    if (dscp != 0)
-        (void) setsockopt(fd, family == IP_V4 ? IPPROTO_IP : IPPROTO_IPV6,
-                          family == IP_V4 ? IP_TOS : IPV6_TCLASS, &value, sizeof value);
-}
-
 /* Opens the socket and begins to connect. */
 static int begin(Stream *stream, const StreamSetup *setup)
 {
@@ -148,7 +141,7 @@ static int begin(Stream *stream, const StreamSetup *setup)
     if (stream->fd < 0)
         return -errno;
     (void) setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    set_dscp(stream->fd, family, setup->net->dscp);
+    socket_set_dscp(stream->fd, family, setup->net->dscp);
     int r = bind_local(stream->fd, setup->net, family);
     if (r < 0)
         return r;

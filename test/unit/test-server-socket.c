@@ -13,6 +13,7 @@
 #include "core/api/action.h"
 #include "core/ntp/packet.h"
 #include "net/server-socket.h"
+#include "net/socket.h"
 #include "unit.h"
 
 #define PATIENCE_US 5000000
@@ -418,19 +419,19 @@ static void test_passed(void **state)
     socklen_t size = ip_endpoint_to_sockaddr(&local, &address);
     PassedSocket passed = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .local = local};
     ServerListen listen = {.config = &config, .v4 = true, .dscp = 46, .passed = &passed, .passed_count = 1};
-    int marked = 0;
     int fd = client_of("127.0.0.1", local.port);
     NtpPacket answer;
 
     (void) state;
+    socket_set_class(passed.fd, IP_V4, 10 << 2);
+    passed.class = socket_class(passed.fd, IP_V4);
+    assert_int_equal(passed.class, 10 << 2);
     assert_int_equal(bind(passed.fd, (struct sockaddr *) &address, size), 0);
     ask(fd, 1);
     assert_int_equal(server_listen_adopt(passed.fd, IP_V4), 0);
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
     assert_int_equal(server_sockets_local(sockets, 0).port, local.port);
-    size = sizeof marked;
-    assert_int_equal(getsockopt(passed.fd, IPPROTO_IP, IP_TOS, &marked, &size), 0);
-    assert_int_equal(marked, 46 << 2);
+    assert_int_equal(socket_class(passed.fd, IP_V4), 46 << 2);
     ask(fd, 2);
     assert_true(receive(fd, &answer));
     assert_int_equal(answer.origin.value, 2);
@@ -439,7 +440,16 @@ static void test_passed(void **state)
     listen.v4 = true;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
     check_answer("127.0.0.1", local.port);
+
+    /* As it came, for whoever has it next and for another configuration. */
+    listen.dscp = 0;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    assert_int_equal(socket_class(passed.fd, IP_V4), 10 << 2);
+    listen.dscp = 46;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    assert_int_equal(socket_class(passed.fd, IP_V4), 46 << 2);
     server_sockets_close(sockets);
+    assert_int_equal(socket_class(passed.fd, IP_V4), 10 << 2);
     assert_int_equal(close(passed.fd), 0);
     close(fd);
 }

@@ -3,6 +3,7 @@
 /* Conversations over the loopback interface: whoever sends a line gets it back, by the event loop and by
  * threads. Meant to be run under the thread sanitizer too (see doc/hacking.md). */
 
+#include "net/socket.h"
 #include "net/stream-server.h"
 
 #include <errno.h>
@@ -368,6 +369,37 @@ static void test_stopped(void)
     close(fd);
 }
 
+/* A socket that somebody else listens on: it carries our mark as long as we are there, and stays open. */
+static void test_passed(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const ServerConfig config = {0};
+    PassedSocket passed = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    ServerListen where = {.config = &config, .v4 = true, .passed = &passed, .passed_count = 1};
+
+    assert_int_equal(bind(passed.fd, (struct sockaddr *) &any, sizeof any), 0);
+    assert_int_equal(listen(passed.fd, SOMAXCONN), 0);
+    passed.local = socket_local(passed.fd);
+    socket_set_class(passed.fd, IP_V4, 10 << 2);
+    passed.class = socket_class(passed.fd, IP_V4);
+    for (int i = 0; i < 4; i++) {
+        where.dscp = i % 2 == 0 ? 0 : 46;
+        assert_int_equal(stream_server_listen(server, &where, &(StreamHands) {.limit = LIMIT}), 0);
+        assert_int_equal(socket_class(passed.fd, IP_V4), where.dscp > 0 ? 46 << 2 : 10 << 2);
+        int fd = connect_from(HONEST);
+        say(fd, "marked\n");
+        expect_echo(fd, "marked\n");
+        expect_count(&ends[STREAM_FINISHED], (unsigned) i + 1);
+    }
+    where.v4 = false;
+    assert_int_equal(stream_server_listen(server, &where, &(StreamHands) {.limit = LIMIT}), 0);
+    assert_int_equal(stream_server_listen(server, &(ServerListen) {.config = &config},
+                                          &(StreamHands) {.limit = LIMIT}),
+                     0);
+    assert_int_equal(socket_class(passed.fd, IP_V4), 10 << 2);
+    assert_int_equal(close(passed.fd), 0);
+}
+
 static const struct {
     const char *name;
     void (*test)(void);
@@ -387,6 +419,7 @@ static const struct {
     {"late comer", test_late_comer, LONG, 3},
     {"no descriptors", test_no_descriptors, LONG, 1},
     {"stopped", test_stopped, LONG, 3},
+    {"passed", test_passed, LONG, 0},
 };
 
 /* A port that is free on all addresses, just now. */
