@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/thread.h"
+
 /* The resolver keeps packets on its stack. */
 #define STACK_SIZE (256 * 1024)
 
@@ -132,20 +134,18 @@ static void *answer_all(void *userdata)
 }
 
 /* Called with the mutex held. */
-static int thread_start(Desk *desk)
+static int start_thread(Desk *desk)
 {
-    pthread_attr_t attributes;
+    const ThreadSetup setup = {.name = "timeball-names",
+                               .stack_size = STACK_SIZE,
+                               .work = answer_all,
+                               .userdata = desk};
     pthread_t thread;
 
-    int r = pthread_attr_init(&attributes);
-    if (r != 0)
-        return -r;
-    (void) pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    (void) pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    r = pthread_create(&thread, &attributes, answer_all, desk);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
-        return -r;
+    int r = thread_start(&setup, &thread);
+    if (r < 0)
+        return r;
+    (void) pthread_detach(thread);
     desk->threads++;
     return 0;
 }
@@ -234,7 +234,7 @@ static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *ask
     question->asked.family = family;
     pthread_mutex_lock(&desk->mutex);
     if (desk->count < LOOKUP_QUEUE_MAX)
-        posted = (desk->threads < LOOKUP_THREADS_MAX && thread_start(desk) >= 0) || desk->threads > 0;
+        posted = (desk->threads < LOOKUP_THREADS_MAX && start_thread(desk) >= 0) || desk->threads > 0;
     if (posted) {
         queue_put(&desk->waiting, question);
         desk->count++;

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* A thread of ours: signals are the event loop's, the stack is no larger than it has to be. */
+/* A thread of ours: signals are the event loop's, the stack is no larger than it has to be, and it has no
+ * capability: who takes it over by what it reads from the network can neither set the clock nor bind a port.
+ */
 
 #include <pthread.h>
 #include <stddef.h>
@@ -16,5 +18,5 @@ typedef struct ThreadSetup {
     void *userdata;
 } ThreadSetup;
 
-/* It has to be joined. */
+/* It has to be joined, or detached. */
 int thread_start(const ThreadSetup *setup, pthread_t *ret) must_check_;

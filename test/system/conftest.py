@@ -71,9 +71,8 @@ def start_daemon():
         daemon.stop()
 
 
-@pytest.fixture
-def boot():
-    """boot(clock=..., enable=[...]): a lab machine that ends with the test."""
+def boot_machines():
+    """A function that boots, and after the test or the file the end of all that it has booted."""
     started = []
     if not program("linux.uml"):
         pytest.skip("no linux.uml: package user-mode-linux is not installed")
@@ -88,6 +87,18 @@ def boot():
     yield start
     for machine in started:
         machine.stop()
+
+
+@pytest.fixture
+def boot():
+    """boot(clock=..., enable=[...]): a lab machine that ends with the test."""
+    yield from boot_machines()
+
+
+@pytest.fixture(scope="module")
+def boot_once():
+    """The same for all tests of a file: for a machine that they share."""
+    yield from boot_machines()
 
 
 @pytest.fixture(scope="module")
