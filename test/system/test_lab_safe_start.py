@@ -16,13 +16,13 @@ pytestmark = pytest.mark.lab
 CLOCKS = {"2015": "2015-06-01 12:00 UTC", "2040": "2040-06-01 12:00 UTC"}
 OPTIONS = "nts iburst minpoll 0 maxpoll 2"
 HONEST = {f"{name}.example": f"192.0.2.{number}" for number, name in enumerate(("aft", "bow", "keel"), 31)}
-# the attacker's machine has another time than ours
-MOLE = "192.0.2.109"
+# the attacker's machine has another time than ours, and two addresses: one name alone can have an address
+MOLE, STOLEN = "192.0.2.109", "192.0.2.110"
 MOLES_CLOCK = now() + 10 * DAY
 # what is wrong with a certificate, and what it is called
 BAD = {"untrusted.example": "certificate-untrusted", "renamed.example": "certificate-name", "expired.example": "certificate-expired",
        "outlived.example": "certificate-expired", "early.example": "certificate-not-yet-valid"}
-NAMES = {**HONEST, "mole.example": MOLE, "stolen.example": MOLE, "gone.example": "192.0.2.77", "far.example": "192.0.2.78",
+NAMES = {**HONEST, "mole.example": MOLE, "stolen.example": STOLEN, "gone.example": "192.0.2.77", "far.example": "192.0.2.78",
          **{name: f"192.0.2.{number}" for number, name in enumerate(BAD, 51)}}
 HOSTS = "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in NAMES.items())
 FOLDER = "/var/lib/timeball"
@@ -74,7 +74,8 @@ def start_mole(boot, lab_network, authority):
         lines += [f"ntsservercert /etc/mole/{name}.pem", f"ntsserverkey /etc/mole/{name}.key"]
     files["/etc/mole/conf"] = "\n".join(lines) + "\n"
     machine = boot(clock=MOLES_CLOCK.strftime("%F %T UTC"), files=files, name="mole", **lab_network.port(9))
-    machine.run(f"systemd-run -q --unit=mole {DAEMONS}/usr/sbin/chronyd -x -d -u root -f /etc/mole/conf")
+    machine.run(f"ip addr add {STOLEN}/24 dev vec0\n"
+                f"systemd-run -q --unit=mole {DAEMONS}/usr/sbin/chronyd -x -d -u root -f /etc/mole/conf")
     soon(lambda: "4460" in machine.said("ss -Hltn"), what="the mole listens")
     return machine
 
@@ -173,6 +174,8 @@ def test_attackers(boot, lab_network, authority, year):
 
     victim.begin("stolen.example", "mole.example")
     victim.becomes("unconfirmed")
+    assert "1 of at least 2" in victim.explain("mole.example")
+    soon(lambda: "certificate-expired" in victim.explain("stolen.example"), 60, 0.5, what="certificate-expired")
     victim.assert_untouched()
 
     victim.begin("mole.example", "bow.example", "keel.example")
