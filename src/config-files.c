@@ -39,9 +39,9 @@ static const char *describe_error(int error, Text *text)
     return text->data;
 }
 
-static int read_all(int fd, Bytes *ret)
+static int read_all(int fd, size_t limit, Bytes *ret)
 {
-    size_t room = CONFIG_FILE_MAX + 1, length = 0;
+    size_t room = limit + 1, length = 0;
     cleanup_(freep) char *data = malloc(room);
 
     if (!data)
@@ -57,14 +57,14 @@ static int read_all(int fd, Bytes *ret)
             break;
         length += (size_t) n;
     }
-    if (length > CONFIG_FILE_MAX)
+    if (length > limit)
         return -EFBIG;
     *ret = (Bytes) {TAKE_PTR(data), length};
     return 0;
 }
 
 /* Returns 0, or -errno with the reason as text. */
-static int read_file(const char *path, Bytes *ret, Text *reason)
+static int read_file(const char *path, size_t limit, Bytes *ret, Text *reason)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -82,10 +82,10 @@ static int read_file(const char *path, Bytes *ret, Text *reason)
         text_append(reason, "not a regular file");
         return -EINVAL;
     }
-    int r = read_all(fd, ret);
+    int r = read_all(fd, limit, ret);
     close(fd);
     if (r == -EFBIG)
-        text_append_format(reason, "larger than %d bytes, which no configuration is", CONFIG_FILE_MAX);
+        text_append_format(reason, "larger than %zu bytes, which no configuration is", limit);
     else if (r < 0)
         describe_error(-r, reason);
     return r;
@@ -98,11 +98,11 @@ static int supply_file(ConfigParser *parser, ConfigText text, const ConfigStep *
     Text reason = TEXT(buffer);
     Bytes bytes = {0};
 
-    int r = read_file(text.file, &bytes, &reason);
+    bool is_sources = text.kind == CONFIG_TEXT_SOURCES;
+    int r = read_file(text.file, is_sources ? CONFIG_SOURCES_FILE_MAX : CONFIG_FILE_MAX, &bytes, &reason);
     if (r == -ENOMEM)
         return r;
     if (r < 0) {
-        bool is_sources = text.kind == CONFIG_TEXT_SOURCES;
         ConfigFileProblem problem = {is_sources ? CONFIG_WARNING : CONFIG_ERROR, text.file, buffer};
 
         config_parser_report_file(parser, step, i, &problem);

@@ -459,6 +459,38 @@ static void test_too_many(void **state unused_)
     config_problems_clear(&problems);
 }
 
+/* A .sources file has its share, and a word about the rest; the next one has its own. */
+static void test_too_many_of_a_file(void **state unused_)
+{
+    static const char LINE[] = "server a\n";
+    size_t length = sizeof(LINE) - 1, lines = CONFIG_SOURCES_FILE_SOURCES_MAX + 10;
+    ConfigProblems problems;
+    cleanup_(config_parser_freep) ConfigParser *parser = start(&problems);
+    cleanup_(config_freep) Config *config = NULL;
+    cleanup_(freep) char *text = malloc(lines * length + 1);
+    ConfigStep step;
+
+    for (size_t i = 0; i < lines; i++)
+        memcpy(text + i * length, LINE, length + 1);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(config_parser_supply(parser, &(ConfigText) {.kind = CONFIG_TEXT_SOURCES,
+                                                                     .file = i ? "d/b" : "d/a",
+                                                                     .origin = i ? "b" : "a",
+                                                                     .bytes = text,
+                                                                     .length = lines * length}),
+                         0);
+    while (config_parser_next(parser, &step) > 0)
+        ;
+    config = config_parser_finish(parser);
+    assert_int_equal(config->source_count, 2 * CONFIG_SOURCES_FILE_SOURCES_MAX);
+    assert_int_equal(problems.errors, 0);
+    assert_int_equal(problems.warnings, 2);
+    assert_int_equal(problems.items[0].kind, PROBLEM_TOO_MANY_SOURCES);
+    assert_int_equal(problems.items[0].line, CONFIG_SOURCES_FILE_SOURCES_MAX + 1);
+    assert_string_equal(problems.items[1].file, "d/b");
+    config_problems_clear(&problems);
+}
+
 static const struct {
     const char *a, *b;
     size_t distance;
@@ -661,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_hostile_source),
         cmocka_unit_test(test_many_problems),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_too_many_of_a_file),
         cmocka_unit_test(test_spelling),
         cmocka_unit_test(test_tables_are_sorted),
     };

@@ -28,6 +28,7 @@ typedef struct Frame {
     size_t length, position;
     uint32_t line; /* of the line that was read last, or the number of the argument */
     uint32_t depth;
+    size_t sources; /* that it has named */
 } Frame;
 
 struct ConfigParser {
@@ -229,7 +230,24 @@ static void apply_only(Statement *statement, const Directive *directive)
     statement_report(statement, &problem);
 }
 
-static int apply_source(ConfigParser *parser, Statement *statement, const char *origin)
+/* Once for all files, and once for each .sources file that has more than its share. */
+static bool has_room(ConfigParser *parser, Statement *statement, Frame *frame)
+{
+    bool share = frame->kind != CONFIG_TEXT_SOURCES || frame->sources < CONFIG_SOURCES_FILE_SOURCES_MAX;
+    bool all = parser->config->source_count < CONFIG_SOURCES_MAX;
+    ConfigProblem problem = problem_here(parser, PROBLEM_TOO_MANY_SOURCES,
+                                         all ? CONFIG_SOURCES_FILE_SOURCES_MAX : CONFIG_SOURCES_MAX);
+
+    problem.severity = statement->severity;
+    if ((!all && !parser->told_too_many_sources) ||
+        (all && !share && frame->sources == CONFIG_SOURCES_FILE_SOURCES_MAX))
+        statement_report(statement, &problem);
+    parser->told_too_many_sources |= !all;
+    frame->sources++;
+    return all && share;
+}
+
+static int apply_source(ConfigParser *parser, Statement *statement, Frame *frame)
 {
     const char *word = statement->words->list[0].text;
     SourceKind kind = text_equal_ignore_case(word, "pool")   ? SOURCE_POOL
@@ -240,15 +258,9 @@ static int apply_source(ConfigParser *parser, Statement *statement, const char *
     int r = parse_source_statement(statement, kind, &source);
     if (r < 0 || statement->failed)
         return r;
-    if (parser->config->source_count >= CONFIG_SOURCES_MAX) {
-        ConfigProblem problem = problem_here(parser, PROBLEM_TOO_MANY_SOURCES, CONFIG_SOURCES_MAX);
-
-        if (!parser->told_too_many_sources)
-            statement_report(statement, &problem);
-        parser->told_too_many_sources = true;
+    if (!has_room(parser, statement, frame))
         return 0;
-    }
-    (void) text_copy(source.origin, sizeof(source.origin), origin);
+    (void) text_copy(source.origin, sizeof(source.origin), frame->origin);
     return config_add_source(parser->config, &source);
 }
 
@@ -296,11 +308,11 @@ static int apply_initstepslew(Statement *statement, const Directive *directive, 
 }
 
 static int apply_supported(ConfigParser *parser, Statement *statement, const Directive *directive,
-                           const char *origin)
+                           Frame *frame)
 {
     switch (directive->form) {
     case FORM_FIELDS: return apply_fields(statement, directive, parser->config);
-    case FORM_SOURCE: return apply_source(parser, statement, origin);
+    case FORM_SOURCE: return apply_source(parser, statement, frame);
     case FORM_DRIFTFILE: return apply_driftfile(statement, directive, parser->config);
     case FORM_ADDRESS: apply_address(statement, directive, parser->config); return 0;
     case FORM_ONLY: apply_only(statement, directive); return 0;
@@ -330,10 +342,10 @@ static void report_obsolete(Statement *statement)
 }
 
 static int apply_directive(ConfigParser *parser, Statement *statement, const Directive *directive,
-                           const char *origin)
+                           Frame *frame)
 {
     switch (directive->status) {
-    case DIRECTIVE_SUPPORTED: return apply_supported(parser, statement, directive, origin);
+    case DIRECTIVE_SUPPORTED: return apply_supported(parser, statement, directive, frame);
     case DIRECTIVE_LATER: statement_error(statement, PROBLEM_DIRECTIVE_LATER, 0); return 0;
     case DIRECTIVE_OBSOLETE: report_obsolete(statement); return 0;
     case DIRECTIVE_IGNORED: return 0;
@@ -342,7 +354,7 @@ static int apply_directive(ConfigParser *parser, Statement *statement, const Dir
 }
 
 /* Carries out the line in parser->words. Returns 1 with a step, 0 when it gave none, or -ENOMEM. */
-static int read_statement(ConfigParser *parser, const Frame *frame, ConfigStep *ret)
+static int read_statement(ConfigParser *parser, Frame *frame, ConfigStep *ret)
 {
     const Directive *directive = directive_find(parser->words.list[0].text);
     Statement statement = {
@@ -366,7 +378,7 @@ static int read_statement(ConfigParser *parser, const Frame *frame, ConfigStep *
         return 0;
     }
 
-    int r = apply_directive(parser, &statement, directive, frame->origin);
+    int r = apply_directive(parser, &statement, directive, frame);
     if (r < 0)
         return r;
     if (statement.failed)

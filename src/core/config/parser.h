@@ -24,6 +24,10 @@ typedef struct ConfigParser ConfigParser;
 #define CONFIG_FILE_MAX    (1 << 20)
 #define CONFIG_SOURCES_MAX 4096
 
+/* Bytes and sources of one .sources file: others write it, of what others have told them. */
+#define CONFIG_SOURCES_FILE_MAX         (1 << 18)
+#define CONFIG_SOURCES_FILE_SOURCES_MAX 256
+
 /* Directories on one line of confdir or sourcedir. */
 #define CONFIG_DIRECTORIES_MAX 10
 
