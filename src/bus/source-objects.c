@@ -150,9 +150,11 @@ static int append_fields(sd_bus_message *reply, const Explanation *e)
     int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
     if (r >= 0)
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",    //
-                                  "State", "s", source_state_name(e->source.state), //
-                                  "LastVerdict", "s", packet_verdict_name(e->last_verdict), "Online", "b",
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",    //
+                                  "State", "s", source_state_name(e->source.state),         //
+                                  "LastVerdict", "s", packet_verdict_name(e->last_verdict), //
+                                  "Origin", "s", source_origin_name(e->source.origin),      //
+                                  "OriginName", "s", e->source.origin_name, "Online", "b",
                                   (int) e->source.online,                                              //
                                   "OfflineReason", "s", offline_reason_name(e->source.offline_reason), //
                                   "Resolving", "b", (int) e->source.resolving,                         //
@@ -193,6 +195,8 @@ const sd_bus_vtable source_vtable[] = {
     P("ReferenceID", "u", NULL, reference_id, CHANGES),
     P("State", "s", NULL, state, CHANGES),
     P("StateReason", "s", property_get_text, state_reason, CHANGES),
+    P("Origin", "s", NULL, origin, CHANGES),
+    P("OriginName", "s", property_get_text, origin_name, CHANGES),
     P("Online", "b", NULL, online, CHANGES),
     P("OfflineReason", "s", NULL, offline_reason, CHANGES),
     P("Resolving", "b", NULL, resolving, CHANGES),

@@ -110,6 +110,7 @@ bool source_view(const Service *service, SourceId id, SourceView *ret)
         .id = id,
         .kind = source_kind_name(source.kind),
         .state = source_state_name(source.state),
+        .origin = source_origin_name(source.origin),
         .port = source.remote.port,
         .online = source.online,
         .offline_reason = offline_reason_name(source.offline_reason),
@@ -132,6 +133,7 @@ bool source_view(const Service *service, SourceId id, SourceView *ret)
         .estimated_offset_error = source.estimated_offset_error,
         .standard_deviation = source.standard_deviation,
     };
+    text_copy(ret->origin_name, sizeof(ret->origin_name), source.origin_name);
     text_copy(ret->name, sizeof(ret->name), source.name);
     ip_address_format(&source.remote.address, ret->address);
     Text sentence = TEXT(ret->state_reason);

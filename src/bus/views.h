@@ -54,8 +54,9 @@ typedef struct SourcesView {
 typedef struct SourceView {
     Bus *bus;
     SourceId id;
-    const char *kind, *state;
+    const char *kind, *state, *origin;
     char name[SOURCE_NAME_MAX];
+    char origin_name[ORIGIN_NAME_MAX];
     char address[IP_ADDRESS_TEXT_MAX];
     char state_reason[SENTENCE_MAX];
     uint16_t port;

@@ -63,6 +63,8 @@ static const Field source_fields[] = {
     FIELD(SourceReport, "Port", FIELD_PORT, remote.port),
     FIELD(SourceReport, "ReferenceID", FIELD_COUNT, reference_id),
     FIELD(SourceReport, "State", FIELD_STATE, state),
+    FIELD(SourceReport, "Origin", FIELD_SOURCE_ORIGIN, origin),
+    FIELD(SourceReport, "OriginName", FIELD_ORIGIN_NAME, origin_name),
     FIELD(SourceReport, "Online", FIELD_BOOL, online),
     FIELD(SourceReport, "Resolving", FIELD_BOOL, resolving),
     FIELD(SourceReport, "Reachability", FIELD_SMALL, reachability),

@@ -45,6 +45,11 @@ static const char *reason_name(unsigned value)
     return clock_reason_name((ClockReason) value);
 }
 
+static const char *source_origin(unsigned value)
+{
+    return source_origin_name((SourceOrigin) value);
+}
+
 static const char *origin_name(unsigned value)
 {
     return timestamp_origin_name((TimestampOrigin) value);
@@ -88,6 +93,7 @@ static void store_text(FieldKind kind, const char *text, void *target)
 {
     switch (kind) {
     case FIELD_NAME: text_copy(target, SOURCE_NAME_MAX, text); return;
+    case FIELD_ORIGIN_NAME: text_copy(target, ORIGIN_NAME_MAX, text); return;
     case FIELD_ADDRESS: *(IpAddress *) target = address_of(text); return;
     case FIELD_LEAP:
         *(LeapStatus *) target = (LeapStatus) lookup(text, LEAP_UNSYNCHRONIZED + 1, leap_name);
@@ -101,6 +107,9 @@ static void store_text(FieldKind kind, const char *text, void *target)
         return;
     case FIELD_ORIGIN:
         *(TimestampOrigin *) target = (TimestampOrigin) lookup(text, TIMESTAMP_HARDWARE + 1, origin_name);
+        return;
+    case FIELD_SOURCE_ORIGIN:
+        *(SourceOrigin *) target = (SourceOrigin) lookup(text, ORIGIN_COUNT, source_origin);
         return;
     case FIELD_VERDICT:
         *(PacketVerdict *) target = (PacketVerdict) lookup(text, PACKET_VERDICT_COUNT, verdict_name);
@@ -208,14 +217,15 @@ static int decode_number(const Field *field, sd_bus_message *m, const char *type
 
 /* Of the variant that each kind is read from. */
 static const char *const signatures[] = {
-    [FIELD_BOOL] = "b",    [FIELD_COUNT] = "u",    [FIELD_SMALL] = "u",
-    [FIELD_PORT] = "q",    [FIELD_SECONDS] = "d",  [FIELD_PPM] = "d",
-    [FIELD_LOG2] = "d",    [FIELD_INSTANT] = "t",  [FIELD_NAME] = "s",
-    [FIELD_ADDRESS] = "s", [FIELD_LEAP] = "s",     [FIELD_KIND] = "s",
-    [FIELD_STATE] = "s",   [FIELD_REASON] = "s",   [FIELD_ORIGIN] = "s",
-    [FIELD_VERDICT] = "s", [FIELD_KEY_TYPE] = "s", [FIELD_AUTHENTICATION] = "s",
-    [FIELD_MODE] = "s",    [FIELD_OPTIONS] = "as", [FIELD_TESTS] = "a{sb}",
-    [FIELD_COUNTER] = "t", [FIELD_POWER] = "i",
+    [FIELD_BOOL] = "b",        [FIELD_COUNT] = "u",          [FIELD_SMALL] = "u",
+    [FIELD_PORT] = "q",        [FIELD_SECONDS] = "d",        [FIELD_PPM] = "d",
+    [FIELD_LOG2] = "d",        [FIELD_INSTANT] = "t",        [FIELD_NAME] = "s",
+    [FIELD_ORIGIN_NAME] = "s", [FIELD_SOURCE_ORIGIN] = "s",  [FIELD_ADDRESS] = "s",
+    [FIELD_LEAP] = "s",        [FIELD_KIND] = "s",           [FIELD_STATE] = "s",
+    [FIELD_REASON] = "s",      [FIELD_ORIGIN] = "s",         [FIELD_VERDICT] = "s",
+    [FIELD_KEY_TYPE] = "s",    [FIELD_AUTHENTICATION] = "s", [FIELD_MODE] = "s",
+    [FIELD_OPTIONS] = "as",    [FIELD_TESTS] = "a{sb}",      [FIELD_COUNTER] = "t",
+    [FIELD_POWER] = "i",
 };
 static_assert(ELEMENTS(signatures) == FIELD_KIND_COUNT, "a signature for each kind");
 

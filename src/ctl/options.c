@@ -93,6 +93,7 @@ int options_parse(Options *options, int argc, char **argv)
     int words = 1; /* argv[1..words) are kept; always behind what getopt has read */
     bool only_words = false;
 
+    options->as_chronyc = text_equal(basename(argv[0]), "chronyc");
     optind = 1;
     while (optind < argc) {
         const char *word = argv[optind];

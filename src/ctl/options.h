@@ -21,6 +21,7 @@ typedef struct Options {
     bool many;           /* -m: each argument is a command */
     bool pager, ask_password, color;
     bool help, version;
+    bool as_chronyc; /* called by that name: nothing is printed that it would not print */
 } Options;
 
 /* The defaults, with colour as the terminal and NO_COLOR want it. */

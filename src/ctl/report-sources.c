@@ -85,11 +85,30 @@ static void print_statistics_csv(const Options *options, const SourceReport *s)
            known ? s->standard_deviation : UNKNOWN_DEVIATION);
 }
 
+/* "networkd, eth0"; the file or interface is left out where there is none. */
+static void print_origin(const Options *options, const SourceReport *s)
+{
+    char name[DISPLAY_NAME_MAX], origin[4 * ORIGIN_NAME_MAX];
+
+    printf("%-25s  %s%s%s\n", source_display_name(options, s, name), source_origin_name(s->origin),
+           s->origin_name[0] != '\0' ? ", " : "", text_escape(s->origin_name, origin, sizeof(origin)));
+}
+
+static void print_origins(const Options *options, const SourceList *list)
+{
+    putchar('\n');
+    table_header("Name/IP Address            Named by                                           ");
+    for (size_t i = 0; i < list->count; i++)
+        if (source_is_shown(options, &list->entries[i].source))
+            print_origin(options, &list->entries[i].source);
+}
+
 /* One table over the Source interface. */
 typedef struct SourceTable {
     const char *legend, *header;
     void (*row)(const Options *options, const SourceReport *source);
     void (*csv_row)(const Options *options, const SourceReport *source);
+    bool origins; /* a second one with -v: who has named them */
 } SourceTable;
 
 static int print_table(Client *client, const SourceTable *table)
@@ -113,6 +132,8 @@ static int print_table(Client *client, const SourceTable *table)
     for (size_t i = 0; i < list.count; i++)
         if (source_is_shown(options, &list.entries[i].source))
             (options->csv ? table->csv_row : table->row)(options, &list.entries[i].source);
+    if (table->origins && options->verbose && !options->csv && !options->as_chronyc)
+        print_origins(options, &list);
     source_list_clear(&list);
     return 0;
 }
@@ -120,10 +141,9 @@ static int print_table(Client *client, const SourceTable *table)
 int verb_sources(Client *client, int argc, char **argv)
 {
     static const SourceTable table = {
-        sources_legend,
-        "MS Name/IP address         Stratum Poll Reach LastRx Last sample               ",
-        print_source,
-        print_source_csv,
+        sources_legend, "MS Name/IP address         Stratum Poll Reach LastRx Last sample               ",
+        print_source,   print_source_csv,
+        true,
     };
 
     (void) argc, (void) argv;
@@ -137,6 +157,7 @@ int verb_sourcestats(Client *client, int argc, char **argv)
         "Name/IP Address            NP  NR  Span  Frequency  Freq Skew  Offset  Std Dev",
         print_statistics,
         print_statistics_csv,
+        false,
     };
 
     (void) argc, (void) argv;

@@ -289,9 +289,28 @@ static void explain_network(const Explanation *e, Text *text)
                            exp2(e->source.poll));
 }
 
+/* Who has named it, where that is not the configuration. */
+static void explain_origin(const Explanation *e, Text *text)
+{
+    switch (e->source.origin) {
+    case ORIGIN_FILE: text_append_format(text, " It is named in %s.", e->source.origin_name); return;
+    case ORIGIN_COMMAND: text_append(text, " It was added by a command."); return;
+    case ORIGIN_NETWORK_MANAGER:
+        text_append_format(text, " The network offers it on %s, says NetworkManager.", e->source.origin_name);
+        return;
+    case ORIGIN_NETWORKD:
+        text_append_format(text, " The network offers it on %s, says systemd-networkd.",
+                           e->source.origin_name);
+        return;
+    case ORIGIN_CONFIGURATION:
+    case ORIGIN_COUNT: return;
+    }
+}
+
 void explain_source(const Explanation *explanation, Text *text)
 {
     explain_state(explanation, text);
+    explain_origin(explanation, text);
     explain_trouble(explanation, text);
     explain_network(explanation, text);
 }
