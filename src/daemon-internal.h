@@ -15,6 +15,7 @@
 #include "key-server.h"
 #include "log-files.h"
 #include "net/routes.h"
+#include "networkd.h"
 #include "nts/key-ring.h"
 #include "source-dirs.h"
 #include "time-server.h"
@@ -42,6 +43,7 @@ struct Daemon {
     Bus *bus;
     LogFiles *logs;
     SourceDirs *source_dirs;
+    Networkd *networkd;
 
     World world;
     Service service;

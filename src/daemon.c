@@ -439,6 +439,12 @@ static const BusHandlers bus_handlers = {
     .on_network_changed = daemon_on_network_changed,
 };
 
+static const NetworkdHandlers networkd_handlers = {
+    .on_offered = daemon_on_offered,
+    .on_provider = daemon_on_provider,
+    .on_network_changed = daemon_on_network_changed,
+};
+
 static int add_timers(Daemon *daemon)
 {
     int r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0, 1, on_timer, daemon);
@@ -523,6 +529,9 @@ static int connect_parts(Daemon *daemon)
                              &daemon->source_dirs)) < 0 ||
         (r = source_dirs_configure(daemon->source_dirs, daemon->config)) < 0)
         return r;
+    if ((r = networkd_new(daemon->event, NETWORKD_DIRECTORY, &networkd_handlers, daemon, &daemon->networkd)) <
+        0)
+        return r;
     return bus_new(daemon->event, &daemon->service, &bus_handlers, daemon, &daemon->bus);
 }
 
@@ -557,6 +566,7 @@ Daemon *daemon_free(Daemon *daemon)
     sd_event_source_disable_unref(daemon->post);
     bus_free(daemon->bus);
     source_dirs_free(daemon->source_dirs);
+    networkd_free(daemon->networkd);
     time_server_free(daemon->server);
     key_server_free(daemon->key_server);
     lookup_free(daemon->lookup);
