@@ -34,18 +34,23 @@ static Now now_of(const World *world)
     return (Now) {.mono = {world->ns + NSEC_PER_SEC}, .raw = {EPOCH_NS + world->ns}};
 }
 
-/* a... is 192.0.2.97 and so on, x... this machine, z... unknown. */
-static void tell_address(World *world, const Action *action)
+/* a... is 192.0.2.97 and so on, x... this machine, y... many, z... unknown. */
+static void answer(World *world, const Action *action)
 {
-    const char first = action->resolve.question.name[0];
-    LookupPlace place = {.endpoint.address = {.family = IP_V4, .bytes = {192, 0, 2, (uint8_t) first}}};
-    LookupAnswer answer = {0};
+    LookupAnswer reply = {0};
+    LookupPlace place = {0};
+    char first = action->resolve.question.name[0], buffer[32];
+    Text text = TEXT(buffer);
 
-    if (first == 'x')
-        place.endpoint.address = (IpAddress) {.family = IP_V4, .bytes = {127, 0, 0, 1}};
+    text_append_format(&text,
+                       first == 'x'   ? "127.0.0.%u"
+                       : first == 'y' ? "224.0.1.%u"
+                                      : "192.0.2.%u",
+                       first);
+    assert_true(ip_address_parse(buffer, &place.endpoint.address));
     if (first != 'z')
-        lookup_answer_add(&answer, &place);
-    engine_on_resolved(world->engine, action->resolve.source, &answer, now_of(world));
+        lookup_answer_add(&reply, &place);
+    engine_on_resolved(world->engine, action->resolve.source, &reply, now_of(world));
 }
 
 static void drain(World *world)
@@ -55,7 +60,7 @@ static void drain(World *world)
 
     while (engine_next_action(world->engine, &action))
         if (action.kind == ACTION_RESOLVE)
-            tell_address(world, &action);
+            answer(world, &action);
     while (engine_next_event(world->engine, &event)) {
         world->events[event.kind]++;
         if (event.kind == EVENT_SOURCE_ADDED)
@@ -529,9 +534,13 @@ static void test_names_that_mean_nobody(void **state)
     SourceReport report;
 
     (void) state;
-    offer(&world, "eth0", "z.example");
+    offer(&world, "eth0", "x.example y.example z.example");
     run(&world, 3600);
-    assert_int_equal(count_sources(&world), 1);
+    assert_int_equal(count_sources(&world), 3);
+    assert_true(report_of(&world, "x.example", &report));
+    assert_true(report.resolving);
+    assert_true(report_of(&world, "y.example", &report));
+    assert_true(report.resolving);
     assert_true(report_of(&world, "z.example", &report));
     assert_true(report.resolving);
     world_end(&world);

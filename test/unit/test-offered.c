@@ -61,6 +61,7 @@ static void test_words(void **state)
          "zeit.m\\xc3\\xbcnchen"},
         {"path", "../../etc/passwd /etc/passwd", "", 2, OFFER_NO_NAME, "../../etc/passwd"},
         {"dashes", "-p --help a-.example -a.example", "", 4, OFFER_NO_NAME, "-p"},
+        {"service", "_ntp._udp.example", "", 1, OFFER_NO_NAME, "_ntp._udp.example"},
         {"dots", ". .. .a a..b", "", 4, OFFER_NO_NAME, "."},
         {"253 bytes", NAME253, NAME253, 0, OFFER_NOT_REFUSED, ""},
         {"253 bytes and a dot", NAME253 ".", NAME253, 0, OFFER_NOT_REFUSED, ""},

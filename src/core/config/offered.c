@@ -55,7 +55,7 @@ static OfferRefusal understand(const char *word, size_t length, const char *inte
     char copy[HOST_NAME_MAX_LENGTH + 2]; /* with a dot at the end */
     IpAddress address;
 
-    if (length >= sizeof(copy) || memchr(word, '%', length))
+    if (length >= sizeof(copy) || word[0] == '_' || memchr(word, '%', length))
         return OFFER_NO_NAME;
     memcpy(copy, word, length);
     copy[length] = '\0';

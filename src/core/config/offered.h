@@ -29,7 +29,7 @@ typedef struct OfferedNames {
 
 /* Reads words with blanks between them. Taken are literal addresses of others, in canonical form, and names
  * of hosts, in lower case and without the dot at the end; a link-local IPv6 address gets the interface as its
- * scope, and none can bring another one. */
+ * scope, and none can bring another one. A name of a service ("_ntp._udp...") is none of a host. */
 void offered_read(const char *text, const char *interface, OfferedNames *ret);
 
 /* Whether two names of a source mean the same: as they are compared with names of the configuration. */

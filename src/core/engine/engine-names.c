@@ -162,6 +162,12 @@ static void take_place(Engine *engine, Source *source, const IpEndpoint *remote)
     engine_emit(engine, EVENT_SOURCE_CHANGED, source);
 }
 
+/* Whoever offers a server on the network has no business with this machine itself, nor with many. */
+static bool is_acceptable(const Source *source, const IpAddress *address)
+{
+    return source->owner != SOURCE_OF_OFFER || ip_address_can_serve(address);
+}
+
 /* Gives a source the first of the places, from `first` on and around, that nobody else has. apart: only in
  * a network of its own. */
 static bool assign_address(Engine *engine, Source *source, const LookupAnswer *answer, size_t first,
@@ -170,7 +176,7 @@ static bool assign_address(Engine *engine, Source *source, const LookupAnswer *a
     for (size_t i = 0; i < answer->count; i++) {
         IpEndpoint remote = remote_of(source, &answer->places[(first + i) % answer->count]);
 
-        if (remote.address.family == IP_UNSPEC ||
+        if (remote.address.family == IP_UNSPEC || !is_acceptable(source, &remote.address) ||
             (source->config.family != IP_UNSPEC && remote.address.family != source->config.family) ||
             engine_is_asked(engine, &remote, source->owner) ||
             (apart && has_neighbour(engine, source, &remote.address)))
