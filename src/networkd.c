@@ -170,27 +170,60 @@ static int read_links(const Networkd *networkd, DIR *directory, Links *ret)
 
 /* --- what is told of it --- */
 
-/* Servers that are missing while networkd sets an interface up stay. Returns when the first are let go; 0:
- * never.
- */
-static uint64_t hold(const Networkd *networkd, uint64_t now, Links *links)
+/* Until when the servers of before are held. */
+static uint64_t held_until(const Link *before, uint64_t now)
 {
-    uint64_t next = 0;
+    return before->held != 0 ? before->held : now + HOLD_USEC;
+}
 
+/* Servers that are missing while networkd sets an interface up. */
+static void hold_in_transition(const Networkd *networkd, uint64_t now, Links *links)
+{
     for (size_t i = 0; i < links->count; i++) {
         Link *link = &links->list[i];
         const Link *before = links_find(&networkd->links, link->name);
-        if (link->servers[0] != '\0' || !link->in_transition || !before || before->servers[0] == '\0')
+        if (link->servers[0] != '\0' || !link->in_transition || !before || before->servers[0] == '\0' ||
+            held_until(before, now) <= now)
             continue;
-        uint64_t held = before->held != 0 ? before->held : now + HOLD_USEC;
-        char *servers = held > now ? strdup(before->servers) : NULL;
+        char *servers = strdup(before->servers);
         if (!servers)
             continue;
         free(link->servers);
         link->servers = servers;
-        link->held = held;
-        next = next == 0 ? held : MIN(next, held);
+        link->held = held_until(before, now);
     }
+}
+
+/* Files that are missing while there is no networkd: their interfaces are still there. */
+static int hold_missing(const Networkd *networkd, uint64_t now, Links *links)
+{
+    for (size_t i = 0; i < networkd->links.count; i++) {
+        const Link *before = &networkd->links.list[i];
+        if (before->servers[0] == '\0' || links_find(links, before->name) ||
+            if_nametoindex(before->name) == 0 || held_until(before, now) <= now)
+            continue;
+        Link *list = reallocarray(links->list, links->count + 1, sizeof(*list));
+        if (!list)
+            return -ENOMEM;
+        links->list = list;
+        Link *link = &list[links->count];
+        *link = *before;
+        link->held = held_until(before, now);
+        link->servers = strdup(before->servers);
+        if (!link->servers)
+            return -ENOMEM;
+        links->count++;
+    }
+    return 0;
+}
+
+static uint64_t next_release(const Links *links)
+{
+    uint64_t next = 0;
+
+    for (size_t i = 0; i < links->count; i++)
+        if (links->list[i].held != 0 && (next == 0 || links->list[i].held < next))
+            next = links->list[i].held;
     return next;
 }
 
@@ -227,13 +260,17 @@ static bool states_differ(const Links *a, const Links *b)
     return false;
 }
 
+/* Without memory it is as it was, until the next change. */
 static void take(Networkd *networkd, Links *links, const char *states)
 {
-    bool other = states_differ(&networkd->links, links) || !text_equal(states, networkd->states);
     uint64_t now = 0;
 
     (void) sd_event_now(networkd->event, CLOCK_MONOTONIC, &now);
-    uint64_t next = hold(networkd, now, links);
+    hold_in_transition(networkd, now, links);
+    if (hold_missing(networkd, now, links) < 0)
+        return;
+    bool other = states_differ(&networkd->links, links) || !text_equal(states, networkd->states);
+    uint64_t next = next_release(links);
     tell_offers(networkd, links);
     links_clear(&networkd->links);
     networkd->links = *links;
@@ -260,7 +297,6 @@ static void lose(Networkd *networkd)
     networkd->handlers.on_provider(networkd->userdata, OFFER_NETWORKD, false);
 }
 
-/* Without memory it is as it was, until the next change. */
 static void look(void *userdata)
 {
     Networkd *networkd = userdata;

@@ -138,8 +138,11 @@ static void test_comes_and_goes(void **state)
     expect_told("lo=;");
     write_link("netif/links/1", CONFIGURED "NTP=192.0.2.3\n");
     expect_told("lo=192.0.2.3;");
-    assert_int_equal(unlink(in("netif/links/1")), 0);
+    write_link("netif/links/1", CONFIGURED);
     expect_told("lo=;");
+    assert_int_equal(unlink(in("netif/links/1")), 0);
+    for (time_t end = time(NULL) + PATIENCE; network_changes < 2 && time(NULL) < end;)
+        assert_true(sd_event_run(event, 100000) >= 0);
     assert_int_equal(network_changes, 2);
 }
 
@@ -178,6 +181,15 @@ static void test_started_again(void **state)
     write_link("netif/links/1", CONFIGURED "NTP=192.0.2.2\n");
     expect_told("lo=192.0.2.2;");
     write_link("netif/links/1", "ADMIN_STATE=configuring\nCARRIER_STATE=no-carrier\n");
+    expect_told("lo=;");
+    /* It was ended: its files go. Afterwards it may know of no servers. */
+    write_link("netif/links/1", CONFIGURED "NTP=192.0.2.3\n");
+    expect_told("lo=192.0.2.3;");
+    assert_int_equal(unlink(in("netif/links/1")), 0);
+    expect_told("lo=192.0.2.3;");
+    write_link("netif/links/1", "ADMIN_STATE=pending\nCARRIER_STATE=carrier\n");
+    expect_told("lo=192.0.2.3;");
+    write_link("netif/links/1", CONFIGURED);
     expect_told("lo=;");
     /* What was never offered is not held. */
     write_link("netif/links/1", "ADMIN_STATE=configuring\nCARRIER_STATE=carrier\n");
