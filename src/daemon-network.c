@@ -27,5 +27,7 @@ void daemon_on_provider(void *userdata, OfferProvider provider, bool complete)
 
 void daemon_on_network_changed(void *userdata)
 {
-    (void) userdata;
+    Daemon *daemon = userdata;
+
+    engine_on_network_changed(daemon->engine, kernel_clock_now());
 }
