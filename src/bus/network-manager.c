@@ -32,9 +32,9 @@
 /* From the first change to the news of it. */
 #define NEWS_USEC      50000
 #define TIMER_ACCURACY 10000
-/* From the end of its start to when it has told all that DHCP has to say: of IPv6 it says so after a device
- * is activated. */
-#define SETTLE_USEC    10000000
+/* From the end of its start to when it is taken to have told all that DHCP has to say: a device is activated
+ * as soon as one of IPv4 and IPv6 is, and for the other one its client may have to ask three times more. */
+#define SETTLE_USEC    30000000
 /* One that does not answer the question for all of its objects is asked again, later and later. */
 #define RETRY_USEC_MIN 1000000
 #define RETRY_USEC_MAX 64000000

@@ -561,9 +561,12 @@ static void test_provider_comes_back(void **state)
     provider(&world, OFFER_NETWORKD, false);
     run(&world, GRACE - 20);
     assert_int_equal(count_sources(&world), 4);
-    /* What is told again counts at once, what is not when all has been told. */
+    /* What is not told again goes when all has been told, what is withdrawn goes at once. */
     offer(&world, "eth0", "a.example");
-    assert_int_equal(count_sources(&world), 3);
+    assert_int_equal(count_sources(&world), 4);
+    offer(&world, "eth1", "");
+    assert_string_equal(listing(&world),
+                        "a.example@networkd/eth0 b.example@networkd/eth0 d.example@networkmanager/wlan0");
     provider(&world, OFFER_NETWORKD, true);
     assert_string_equal(listing(&world), "a.example@networkd/eth0 d.example@networkmanager/wlan0");
     assert_true(report_of(&world, "a.example", &after));
@@ -571,6 +574,36 @@ static void test_provider_comes_back(void **state)
     run(&world, 10 * GRACE);
     assert_int_equal(count_sources(&world), 2);
     assert_int_equal(world.events[EVENT_SOURCE_ADDED], 4);
+    world_end(&world);
+}
+
+/* It says what DHCP has said for IPv4, then for IPv6, and is killed again in between: nothing is lost, nobody
+ * is asked twice, and what a person has removed does not come back. */
+static void test_provider_comes_back_in_pieces(void **state)
+{
+    World world = world_start_taking();
+    SourceReport before, after;
+
+    (void) state;
+    offer(&world, "eth0", "a.example b.example c.example");
+    remove_source(&world, "c.example");
+    assert_true(report_of(&world, "b.example", &before));
+    for (int i = 0; i < 3; i++) {
+        provider(&world, OFFER_NETWORKD, false);
+        offer(&world, "eth0", "a.example");
+        assert_string_equal(listing(&world), "a.example@networkd/eth0 b.example@networkd/eth0");
+        run(&world, 1);
+    }
+    offer(&world, "eth0", "a.example b.example c.example");
+    provider(&world, OFFER_NETWORKD, true);
+    run(&world, 10 * GRACE);
+    assert_string_equal(listing(&world), "a.example@networkd/eth0 b.example@networkd/eth0");
+    assert_true(report_of(&world, "b.example", &after));
+    assert_true(source_id_equal(before.id, after.id));
+    assert_int_equal(world.events[EVENT_SOURCE_ADDED], 3);
+    /* Another lease of a provider that is there is another offer. */
+    offer(&world, "eth0", "b.example");
+    assert_string_equal(listing(&world), "b.example@networkd/eth0");
     world_end(&world);
 }
 
@@ -639,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_names_that_mean_nobody),
         cmocka_unit_test(test_provider_comes_back),
+        cmocka_unit_test(test_provider_comes_back_in_pieces),
         cmocka_unit_test(test_provider_stays_away),
         cmocka_unit_test(test_other_defaults),
         cmocka_unit_test(test_at_the_end),

@@ -48,11 +48,13 @@ SourceOrigin source_origin(const Source *source)
 
 /* --- what is offered --- */
 
-static Offer *find_offer(Engine *engine, OfferProvider provider, const char *interface)
+/* gone: the last one from before its provider vanished; otherwise what it says now. */
+static Offer *find_offer(Engine *engine, OfferProvider provider, const char *interface, bool gone)
 {
-    for (size_t i = 0; i < engine->offers.count; i++) {
-        Offer *offer = &engine->offers.list[i];
-        if (offer->provider == provider && text_equal(offer->interface, interface))
+    for (size_t i = engine->offers.count; i > 0; i--) {
+        Offer *offer = &engine->offers.list[i - 1];
+        if (offer->provider == provider && text_equal(offer->interface, interface) &&
+            mono_is_set(offer->gone) == gone)
             return offer;
     }
     return NULL;
@@ -90,11 +92,17 @@ static Offer *remember(Engine *engine, OfferProvider provider, const char *inter
     return offer;
 }
 
-static bool is_dismissed(const Offer *offer, const char *name)
+/* By what it says now, or said before its provider vanished. */
+static bool is_dismissed(const Engine *engine, const Offer *of, const char *name)
 {
-    for (size_t i = 0; i < offer->servers.count; i++)
-        if (text_equal(offer->servers.names[i], name))
-            return offer->dismissed[i];
+    for (size_t i = 0; i < engine->offers.count; i++) {
+        const Offer *offer = &engine->offers.list[i];
+        if (offer->provider != of->provider || !text_equal(offer->interface, of->interface))
+            continue;
+        for (size_t k = 0; k < offer->servers.count; k++)
+            if (offer->dismissed[k] && text_equal(offer->servers.names[k], name))
+                return true;
+    }
     return false;
 }
 
@@ -112,12 +120,12 @@ static bool same_names(const OfferedNames *a, const OfferedNames *b)
 }
 
 /* What is told again, as at each renewal of a lease, is no news. */
-static void renew(Offer *offer, const OfferedNames *servers)
+static void renew(const Engine *engine, Offer *offer, const OfferedNames *servers)
 {
     bool dismissed[OFFERED_MAX] = {0};
 
     for (size_t i = 0; i < servers->count; i++)
-        dismissed[i] = is_dismissed(offer, servers->names[i]);
+        dismissed[i] = is_dismissed(engine, offer, servers->names[i]);
     memcpy(offer->dismissed, dismissed, sizeof(dismissed));
     offer->told_refused = offer->told_refused && same_refusals(&offer->servers, servers);
     offer->told_surplus = offer->told_surplus && same_names(&offer->servers, servers);
@@ -137,6 +145,35 @@ static void tell_refused(Engine *engine, OfferProvider provider, const char *int
     (void) text_copy(event->name, sizeof(event->name), first);
 }
 
+/* With all that is left of it from before its provider vanished. */
+static void withdraw(Engine *engine, OfferProvider provider, const char *interface)
+{
+    for (size_t i = engine->offers.count; i > 0; i--) {
+        Offer *offer = &engine->offers.list[i - 1];
+        if (offer->provider == provider && text_equal(offer->interface, interface))
+            forget(engine, offer);
+    }
+}
+
+/* What it says now, to be renewed. A provider that is back says it piece by piece (one lease after the
+ * other): what it said before stays beside that until it has told all, and people's removals and what was
+ * told are remembered. NULL: there is no room. */
+static Offer *take_offer(Engine *engine, OfferProvider provider, const char *interface)
+{
+    Offer *offer = find_offer(engine, provider, interface, false);
+
+    if (offer)
+        return offer;
+    offer = remember(engine, provider, interface);
+    if (!offer)
+        return NULL;
+    offer->gone = MONO_UNSET;
+    const Offer *before = find_offer(engine, provider, interface, true);
+    if (before)
+        *offer = *before;
+    return offer;
+}
+
 void engine_on_offered(Engine *engine, const OfferedServers *offered, Now now)
 {
     OfferedNames servers;
@@ -145,15 +182,12 @@ void engine_on_offered(Engine *engine, const OfferedServers *offered, Now now)
     if (engine->ended)
         return;
     offered_read(offered->servers, offered->interface, &servers);
-    Offer *offer = find_offer(engine, offered->provider, offered->interface);
     if (servers.count == 0 && servers.refused == 0) {
-        if (offer)
-            forget(engine, offer);
+        withdraw(engine, offered->provider, offered->interface);
     } else {
-        if (!offer)
-            offer = remember(engine, offered->provider, offered->interface);
+        Offer *offer = take_offer(engine, offered->provider, offered->interface);
         if (offer)
-            renew(offer, &servers);
+            renew(engine, offer, &servers);
         else
             tell_refused(engine, offered->provider, offered->interface, OFFER_TOO_MANY,
                          servers.count + servers.refused,

@@ -84,6 +84,13 @@ class Bus:
         self.polkit = Process("polkitd", ["/usr/lib/polkit-1/polkitd", "--no-debug"])
         soon(lambda: self.has("org.freedesktop.PolicyKit1"), what="polkitd")
 
+    def restart(self):
+        """Kills the bus, and polkitd with it, and starts both."""
+        self.daemon.kill()
+        self.polkit.kill()
+        self.start()
+        self.start_polkit()
+
     def stop(self):
         for process in (self.polkit, self.daemon):
             if process:

@@ -147,10 +147,31 @@ class NetworkManager:
         reply = run("busctl", "--json=short", "get-property", NAME, path, ".".join(filter(None, [NAME, interface])), name)
         return json.loads(reply.stdout)["data"]
 
-    def device(self, name, interface="cable0"):
-        """A property of a device."""
-        reply = run("busctl", "--json=short", "call", NAME, PATH, NAME, "GetDeviceByIpIface", "s", interface)
-        return self.get(name, "Device", json.loads(reply.stdout)["data"][0])
+    @staticmethod
+    def call(path, interface, method, *arguments):
+        """What a method returns, in a list."""
+        reply = run("busctl", "--json=short", "call", NAME, path, ".".join(filter(None, [NAME, interface])), method, *arguments)
+        return json.loads(reply.stdout)["data"] if reply.stdout.strip() else []
+
+    def cable(self):
+        """Path of the device."""
+        return self.call(PATH, "", "GetDeviceByIpIface", "s", "cable0")[0]
+
+    def device(self, name):
+        """A property of the device."""
+        return self.get(name, "Device", self.cable())
+
+    def disconnect(self):
+        self.call(self.cable(), "Device", "Disconnect")
+
+    def activate(self):
+        self.call(PATH, "", "ActivateConnection", "ooo", "/", self.cable(), "/")
+        soon(self.is_activated)
+
+    def renew(self):
+        """Gets its leases anew, with the cable in."""
+        self.disconnect()
+        self.activate()
 
     def options(self, version):
         """{name: text} of what DHCP has said."""
@@ -163,6 +184,11 @@ class NetworkManager:
     def kill(self):
         self.process.kill()
         soon(lambda: not Bus.has(NAME), what="the end of NetworkManager")
+
+    def restart(self):
+        """Kills it if it has survived that long, and starts it."""
+        self.process.kill()
+        self.start()
 
     def stop(self):
         self.process.stop()
