@@ -307,10 +307,23 @@ static void resolve(World *world, SourceId id, const char *text)
     drain(world);
 }
 
+static void resolve_in_vain(World *world, SourceId id)
+{
+    const LookupAnswer answer = {.verdict = LOOKUP_NOT_FOUND};
+
+    engine_on_resolved(world->engine, id, &answer, now_of(world));
+    drain(world);
+}
+
+static void give_to(World *world, SourceId id, NtsEstablishment establishment)
+{
+    engine_on_keys_established(world->engine, id, &establishment, now_of(world));
+    drain(world);
+}
+
 static void give(World *world, NtsEstablishment establishment)
 {
-    engine_on_keys_established(world->engine, FIRST, &establishment, now_of(world));
-    drain(world);
+    give_to(world, FIRST, establishment);
 }
 
 static void give_always(World *world, NtsEstablishment establishment)
@@ -319,12 +332,17 @@ static void give_always(World *world, NtsEstablishment establishment)
     world->gives = true;
 }
 
-static AuthenticationReport report(const World *world)
+static AuthenticationReport report_of(const World *world, SourceId id)
 {
     AuthenticationReport report;
 
-    assert_true(engine_authentication_report(world->engine, FIRST, &report));
+    assert_true(engine_authentication_report(world->engine, id, &report));
     return report;
+}
+
+static AuthenticationReport report(const World *world)
+{
+    return report_of(world, FIRST);
 }
 
 static ClockReport clock_of(const World *world)
@@ -864,6 +882,175 @@ static void test_address_of_another(void **state)
     engine_free(world.engine);
 }
 
+/* A second source with Network Time Security, under another name. */
+static SourceId add_second(World *world)
+{
+    SourceConfig other = source_config_default(SOURCE_SERVER, "other.example.net");
+    CommandReply reply;
+
+    other.nts = other.iburst = true;
+    assert_int_equal(engine_add_source(world->engine, &other, now_of(world), &reply), COMMAND_OK);
+    run(world, 0.01);
+    return reply.source;
+}
+
+static NtsEstablishment success_at(const char *server)
+{
+    NtsEstablishment establishment = success(1);
+
+    (void) text_copy(establishment.server, sizeof(establishment.server), server);
+    return establishment;
+}
+
+static bool has_address(const World *world, SourceId id)
+{
+    SourceReport report;
+
+    assert_true(engine_source_report(world->engine, id, now_of(world), &report));
+    return report.remote.address.family != IP_UNSPEC;
+}
+
+/* A name that stands for the address of another one, and has no certificate for it, does not keep the other
+ * one from its own address. */
+static void test_address_without_keys(void **state)
+{
+    SourceConfig plain = source_config_default(SOURCE_SERVER, "192.0.2.1");
+    World world;
+
+    (void) state;
+    start(&world, &(Start) {0});
+    world.silent = true;
+    SourceId other = add_second(&world);
+    resolve(&world, FIRST, "192.0.2.1");
+    run(&world, 0.1);
+    resolve(&world, other, "192.0.2.1"); /* the first may yet get keys */
+    assert_false(has_address(&world, other));
+
+    give(&world, failure(NTS_CERT_NAME));
+    assert_int_equal(engine_add_source(world.engine, &plain, now_of(&world), NULL), COMMAND_EXISTS);
+    run(&world, 30);
+    resolve(&world, other, "192.0.2.1");
+    assert_true(has_address(&world, other));
+    run(&world, 0.1);
+    assert_int_equal(world.establish.establish.source.value, other.value);
+    give_to(&world, other, success(1));
+    run(&world, 10);
+    assert_int_equal(report_of(&world, other).failure, NTS_OK);
+    assert_int_equal(world.send.send.exchange.value >> 32, other.value);
+
+    /* Too late: nobody has an address twice. */
+    run(&world, 1100);
+    assert_int_equal(world.establish.establish.source.value, FIRST.value);
+    give(&world, success(1));
+    assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
+    assert_int_equal(report_of(&world, other).failure, NTS_OK);
+    engine_free(world.engine);
+}
+
+/* A host of keys that sends us to the address of another source, before that one has it. */
+static void test_sent_to_address_of_another(void **state)
+{
+    World world;
+
+    (void) state;
+    start(&world, &(Start) {0});
+    SourceId other = add_second(&world);
+    resolve(&world, FIRST, "192.0.2.1");
+    run(&world, 0.1);
+    give(&world, success_at("192.0.2.9"));
+    run(&world, 10);
+    assert_int_equal(world.send.send.remote.address.bytes[3], 9);
+    assert_int_equal(report(&world).failure, NTS_OK);
+
+    resolve(&world, other, "192.0.2.9");
+    assert_true(has_address(&world, other));
+    assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
+    world.sent = 0;
+    run(&world, 0.1);
+    give_to(&world, other, success(1));
+    run(&world, 600);
+    assert_int_not_equal(world.sent, 0);
+    assert_int_equal(world.send.send.exchange.value >> 32, other.value);
+
+    /* It is sent there again and again, and each time that is somebody's home. */
+    run(&world, 1100);
+    assert_int_equal(world.establish.establish.source.value, FIRST.value);
+    give(&world, success_at("192.0.2.9"));
+    assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
+    assert_int_equal(report_of(&world, other).failure, NTS_OK);
+    engine_free(world.engine);
+}
+
+/* The keys of who is at home were lost for a moment, and somebody was sent there meanwhile. */
+static void test_home_again(void **state)
+{
+    World world;
+
+    (void) state;
+    start(&world, &(Start) {0});
+    world.silent = true;
+    SourceId other = add_second(&world);
+    resolve(&world, other, "192.0.2.9");
+    resolve(&world, FIRST, "192.0.2.1");
+    run(&world, 0.1);
+    give_to(&world, other, failure(NTS_REFUSED));
+    give(&world, success_at("192.0.2.9"));
+    assert_int_equal(report(&world).failure, NTS_OK);
+    run(&world, 20);
+    give_to(&world, other, success(1));
+    assert_int_equal(report_of(&world, other).failure, NTS_OK);
+    assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
+    engine_free(world.engine);
+}
+
+/* Keys for a server whose name is not found, four times, later and later. */
+static void start_with_unknown_server(World *world)
+{
+    static const double waits[] = {28, 56, 112, 224};
+
+    start(world, &(Start) {0});
+    resolve(world, FIRST, "192.0.2.1");
+    run(world, 0.1);
+    give(world, success_at("time.example.net"));
+    run(world, 1);
+    for (size_t i = 0; i < ELEMENTS(waits); i++) {
+        resolve_in_vain(world, FIRST);
+        assert_int_equal(report(world).failure, NTS_OK);
+        assert_int_equal(report(world).cookies, 8);
+        assert_int_equal(world->events[EVENT_RESOLVE_FAILED], 1);
+        assert_string_equal(world->last_event[EVENT_RESOLVE_FAILED].name, "time.example.net");
+        world->resolve.kind = ACTION_KIND_COUNT;
+        run(world, waits[i] - 1);
+        assert_int_equal(world->resolve.kind, ACTION_KIND_COUNT);
+        run(world, 2);
+        assert_string_equal(world->resolve.resolve.question.name, "time.example.net.");
+    }
+    assert_int_equal(world->sent, 0);
+    assert_int_equal(world->establishments, 1);
+}
+
+/* The keys wait while the server's name is not found; but not for ever: then the host may know another one.
+ */
+static void test_negotiated_name_not_found(void **state)
+{
+    World world;
+
+    (void) state;
+    start_with_unknown_server(&world);
+    resolve(&world, FIRST, "192.0.2.7");
+    run(&world, 10);
+    assert_int_equal(world.send.send.remote.address.bytes[3], 7);
+    assert_int_equal(world.establishments, 1);
+    engine_free(world.engine);
+
+    start_with_unknown_server(&world);
+    resolve_in_vain(&world, FIRST);
+    assert_int_equal(report(&world).failure, NTS_BAD_SERVER);
+    run(&world, 1100);
+    assert_int_equal(world.establishments, 2);
+    engine_free(world.engine);
+}
+
 static void set_online(World *world, bool online)
 {
     Command command = {.kind = COMMAND_SET_ONLINE, .online = online};
@@ -1004,7 +1191,11 @@ int main(void)
         cmocka_unit_test(test_kept_and_useless),
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_wrong_member),
+        cmocka_unit_test(test_negotiated_name_not_found),
         cmocka_unit_test(test_address_of_another),
+        cmocka_unit_test(test_address_without_keys),
+        cmocka_unit_test(test_sent_to_address_of_another),
+        cmocka_unit_test(test_home_again),
         cmocka_unit_test(test_offline),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_no_time_check),

@@ -257,11 +257,13 @@ static inline bool engine_asks(const Engine *engine, const Source *source)
 Source *engine_find(const Engine *engine, SourceId id); /* NULL: none */
 CommandResult engine_insert(Engine *engine, const SourceConfig *line, SourceOwner owner, CommandReply *ret);
 void engine_remove(Engine *engine, Source *source);
-/* A source asks there that does not give way to another one. */
-bool engine_has_remote(const Engine *engine, const IpEndpoint *remote);
-/* Somebody asks there, or establishes keys there for a server elsewhere, and does not give way to that one.
- */
-bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, SourceOwner owner);
+/* Another source than `except` that asks there, has keys if it needs any, and does not give way to another
+ * one. NULL: none. */
+Source *engine_find_asked(const Engine *engine, const IpEndpoint *remote, const Source *except);
+/* Somebody asks there, or establishes keys there for a server elsewhere, and does not give way to a source of
+ * that line. */
+bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, const SourceConfig *from,
+                     SourceOwner owner);
 /* It is asked there from now on, and begins anew. */
 void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote);
 /* The same, and its name stands for that address: keys are established there. */
@@ -353,6 +355,9 @@ int source_nts_new(const SourceConfig *config, SourceNts **ret) must_check_; /* 
 SourceNts *source_nts_free(SourceNts *nts);
 /* Keys come from another address from now on: those that we have are of no use. */
 void source_nts_set_host(Source *source, const IpAddress *host);
+/* An address becomes the home of this source: one that was only sent there leaves. False: another one is at
+ * home there. */
+bool source_nts_make_room(Engine *engine, const Source *source, const IpEndpoint *remote);
 /* It is to be asked (again): true when it can be; otherwise keys are established first. */
 bool source_nts_start(Engine *engine, Source *source);
 void source_nts_stop(Source *source);

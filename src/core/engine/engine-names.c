@@ -20,6 +20,8 @@
 #define LOOKUP_BASE     7
 #define LOOKUP_EXP_MIN  2U
 #define LOOKUP_EXP_MAX  9U
+/* One that a host of keys has told, so often before the host is asked anew. */
+#define SERVER_RETRIES  4U
 /* Those of the prelude, which is short, s. */
 #define LOOKUP_PRELUDE  2.0
 /* Between two look-ups of a name that has no address, however often the network changes, s. */
@@ -111,7 +113,10 @@ static void tell_failure(Engine *engine, Source *source, LookupVerdict verdict)
     if ((source->lookup.told & (1U << verdict)) != 0)
         return;
     source->lookup.told |= 1U << verdict;
-    engine_emit(engine, verdict == LOOKUP_BOGUS ? EVENT_RESOLVE_BOGUS : EVENT_RESOLVE_FAILED, source);
+    Event *event =
+        engine_emit(engine, verdict == LOOKUP_BOGUS ? EVENT_RESOLVE_BOGUS : EVENT_RESOLVE_FAILED, source);
+    if (source->nts && source->nts->server[0] != '\0')
+        (void) text_copy(event->name, sizeof(event->name), source->nts->server);
 }
 
 /* A source that has an address keeps it; that DNSSEC is against its name is news nevertheless. */
@@ -178,7 +183,7 @@ static bool assign_address(Engine *engine, Source *source, const LookupAnswer *a
 
         if (remote.address.family == IP_UNSPEC || !is_acceptable(source, &remote.address) ||
             (source->config.family != IP_UNSPEC && remote.address.family != source->config.family) ||
-            engine_is_asked(engine, &remote, source->owner) ||
+            engine_is_asked(engine, &remote, &source->config, source->owner) ||
             (apart && has_neighbour(engine, source, &remote.address)))
             continue;
         take_place(engine, source, &remote);
@@ -287,6 +292,20 @@ static void take_answer(Engine *engine, Source *source, LookupAnswer *answer)
         fail_lookup(engine, source, LOOKUP_NOT_FOUND);
 }
 
+/* The name of a server that the host of keys has told. The keys wait for it, for some time: then the host may
+ * know a better one. */
+static void take_server(Engine *engine, Source *source, const LookupAnswer *answer)
+{
+    if (answer->verdict != LOOKUP_FOUND && source->lookup.failures < SERVER_RETRIES) {
+        retry_lookup(engine, source);
+        tell_failure(engine, source, answer->verdict);
+        return;
+    }
+    source->lookup.failures = 0;
+    source->lookup.told = 0;
+    source_nts_on_resolved(engine, source, answer);
+}
+
 void engine_on_resolved(Engine *engine, SourceId id, const LookupAnswer *answer, Now now)
 {
     LookupAnswer copy = *answer;
@@ -299,7 +318,7 @@ void engine_on_resolved(Engine *engine, SourceId id, const LookupAnswer *answer,
     if (engine_drops_answer(engine, source))
         return;
     if (source->nts && source->nts->server[0] != '\0')
-        source_nts_on_resolved(engine, source, answer);
+        take_server(engine, source, answer);
     else if (answer->verdict != LOOKUP_FOUND)
         fail_lookup(engine, source, answer->verdict);
     else

@@ -366,16 +366,39 @@ void source_nts_due(Engine *engine, Source *source)
     action_queue_push(&engine->actions, ACTION_ESTABLISH_KEYS)->keys = source->id;
 }
 
+/* Back to its host, which has sent it where another source is at home. */
+static void send_back(Engine *engine, Source *source)
+{
+    const IpEndpoint home = {.address = source->nts->host, .port = source->config.port};
+
+    source_stop_polling(engine, source);
+    source_set_remote(engine, source, &home);
+    source_nts_revoke(engine, source, NTS_BAD_SERVER);
+}
+
+bool source_nts_make_room(Engine *engine, const Source *source, const IpEndpoint *remote)
+{
+    Source *rival = engine_find_asked(engine, remote, source);
+
+    if (!rival)
+        return true;
+    if (!rival->nts || ip_address_equal(&rival->nts->host, &remote->address))
+        return false;
+    send_back(engine, rival);
+    return true;
+}
+
 /* Takes an address over that the host has said. False: it cannot be one, or is another source's. */
 static bool move(Engine *engine, Source *source, const IpAddress *address, uint16_t port)
 {
     IpEndpoint remote = {.address = *address, .port = port};
+    bool at_home = ip_address_equal(address, &source->nts->host);
 
+    if (at_home ? !source_nts_make_room(engine, source, &remote)
+                : !ip_address_can_serve(address) || engine_find_asked(engine, &remote, source))
+        return false;
     if (ip_endpoint_equal(&remote, &source->remote))
         return true;
-    if ((!ip_address_equal(address, &source->nts->host) && !ip_address_can_serve(address)) ||
-        engine_has_remote(engine, &remote))
-        return false;
     source_stop_polling(engine, source);
     source_set_remote(engine, source, &remote);
     return true;
@@ -430,6 +453,7 @@ static void follow(Engine *engine, Source *source, const NtsEstablishment *estab
         (void) text_copy(nts->server, sizeof(nts->server), establishment->server);
         source->remote.port = port;
         source->lookup.deadline = engine->now.mono;
+        source->lookup.failures = 0;
     } else if (move(engine, source, &address, port)) {
         resume(engine, source);
     } else {

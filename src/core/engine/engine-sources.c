@@ -93,27 +93,41 @@ static bool name_in_use(const Engine *engine, const char *name, SourceOwner owne
     return false;
 }
 
-bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, SourceOwner owner)
+/* Whether a source keeps an address from one of that line. Anybody's name can stand for any address, and
+ * anybody's host of keys can send us to any: among names with Network Time Security, who has no keys for an
+ * address, or was only sent there, does not keep it from the name that it belongs to. */
+static bool keeps(const Source *source, const IpEndpoint *remote, const SourceConfig *from)
+{
+    bool rivals = source->nts && from->nts && !text_equal_ignore_case(source->config.name, from->name);
+    bool asks = ip_endpoint_equal(&source->remote, remote);
+    bool is_host = source->nts && ip_address_equal(&source->nts->host, &remote->address);
+
+    if (rivals && (source_nts_is_stuck(source) || !is_host))
+        return false;
+    return asks || is_host;
+}
+
+bool engine_is_asked(const Engine *engine, const IpEndpoint *remote, const SourceConfig *from,
+                     SourceOwner owner)
 {
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
-        if (!is_beside(source, owner) || yields(source, owner))
-            continue;
-        if (ip_endpoint_equal(&source->remote, remote) ||
-            (source->nts && ip_address_equal(&source->nts->host, &remote->address)))
+        if (is_beside(source, owner) && !yields(source, owner) && keeps(source, remote, from))
             return true;
     }
     return false;
 }
 
-bool engine_has_remote(const Engine *engine, const IpEndpoint *remote)
+Source *engine_find_asked(const Engine *engine, const IpEndpoint *remote, const Source *except)
 {
-    for (size_t i = 0; i < engine->source_count; i++)
-        if (is_beside(engine->sources[i], SOURCE_OF_CONFIGURATION) &&
-            !yields(engine->sources[i], SOURCE_OF_CONFIGURATION) &&
-            ip_endpoint_equal(&engine->sources[i]->remote, remote))
-            return true;
-    return false;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source != except && is_beside(source, SOURCE_OF_CONFIGURATION) &&
+            !yields(source, SOURCE_OF_CONFIGURATION) && !source_nts_is_stuck(source) &&
+            ip_endpoint_equal(&source->remote, remote))
+            return source;
+    }
+    return NULL;
 }
 
 static int source_new(Engine *engine, const SourceConfig *line, const char *name, Source **ret)
@@ -178,6 +192,8 @@ void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
 void source_set_address(Engine *engine, Source *source, const IpEndpoint *remote)
 {
     source_stop_polling(engine, source);
+    if (source->nts)
+        (void) source_nts_make_room(engine, source, remote);
     source_set_remote(engine, source, remote);
     engine_note_address(engine, source);
     if (source->nts)
@@ -242,7 +258,7 @@ static CommandResult insert_server(Engine *engine, const SourceConfig *line, Sou
 {
     Source *source;
 
-    if (literal && engine_is_asked(engine, literal, owner))
+    if (literal && engine_is_asked(engine, literal, line, owner))
         return COMMAND_EXISTS;
     CommandResult result = insert_one(engine, line, line->name, owner, literal, &source);
     if (result != COMMAND_OK)
