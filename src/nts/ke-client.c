@@ -50,6 +50,7 @@ static NtsFailure on_chain(void *userdata, const TrustCertificate *chain, size_t
         return NTS_LOCAL;
     client->result.validity = answer.validity;
     client->result.provisional = answer.provisional;
+    client->result.host_key = answer.host_key;
     return answer.failure;
 }
 

@@ -409,6 +409,16 @@ static bool is_named(gnutls_x509_crt_t certificate, const char *name)
     return gnutls_x509_crt_check_hostname2(certificate, plain, 0) != 0;
 }
 
+static NtsHostKey host_key_of(gnutls_x509_crt_t certificate)
+{
+    NtsHostKey key = {};
+    size_t size = sizeof(key.bytes);
+
+    if (gnutls_x509_crt_get_key_id(certificate, GNUTLS_KEYID_USE_SHA256, key.bytes, &size) < 0)
+        return (NtsHostKey) {};
+    return key;
+}
+
 static int judge(const TrustSet *set, const TrustQuestion *question, Chain *chain, TrustAnswer *ret)
 {
     TrustAnswer answer = {.failure = NTS_CERT_UNTRUSTED};
@@ -422,6 +432,8 @@ static int judge(const TrustSet *set, const TrustQuestion *question, Chain *chai
     }
     if (rank >= RANK_DATES && !is_named(chain->items[0], question->name))
         answer = (TrustAnswer) {.failure = NTS_CERT_NAME};
+    if (answer.failure == NTS_OK)
+        answer.host_key = host_key_of(chain->items[0]);
     *ret = answer;
     return 0;
 }

@@ -52,6 +52,7 @@ typedef struct TrustAnswer {
     NtsFailure failure;   /* NTS_OK, or one of NTS_CERT_* */
     bool provisional;     /* only with NTS_DATES_PROVISIONAL: right in all but its dates */
     NtsValidity validity; /* with NTS_OK, NTS_CERT_EXPIRED and NTS_CERT_NOT_YET */
+    NtsHostKey host_key;  /* with NTS_OK */
 } TrustAnswer;
 
 /* One certificate as it was sent (DER). */

@@ -257,8 +257,8 @@ void network_establish(Network *network, int64_t now, const Action *establish)
 
     if (state && state->server.validity.to != 0 && !is_out(&state->server, (double) now * 1e-9)) {
         takes = state->server.establishing;
-        sim_establish((size_t) (state - network->servers), &state->server.validity, establish,
-                      &delivery.establishment);
+        sim_establish((size_t) (state - network->servers), &state->server.validity, state->server.host_key,
+                      establish, &delivery.establishment);
     } else {
         delivery.establishment.failure = NTS_TIMEOUT;
     }

@@ -47,13 +47,15 @@ static NtsFailure judge(const NtsValidity *validity, const Action *establish, bo
     return NTS_OK;
 }
 
-void sim_establish(size_t server, const NtsValidity *validity, const Action *establish, NtsEstablishment *ret)
+void sim_establish(size_t server, const NtsValidity *validity, uint8_t host_key, const Action *establish,
+                   NtsEstablishment *ret)
 {
     *ret = (NtsEstablishment) {.validity = *validity};
     ret->failure = judge(validity, establish, &ret->provisional);
     if (ret->failure != NTS_OK)
         return;
     ret->keys = keys_of(server);
+    memset(&ret->host_key, host_key != 0 ? host_key : 201 + (int) server, sizeof(ret->host_key));
     while (ret->cookie_count < NTS_COOKIES)
         ret->cookies[ret->cookie_count++] = cookie_of(server);
 }

@@ -9,7 +9,7 @@
 
 /* What the host of that server has for a client that asks by this action: a chain that is right in all but
  * maybe its dates, which are judged as the client of the daemon does. */
-void sim_establish(size_t server, const NtsValidity *validity, const Action *establish,
+void sim_establish(size_t server, const NtsValidity *validity, uint8_t host_key, const Action *establish,
                    NtsEstablishment *ret);
 
 /* Makes an answer of so many bytes authentic. Returns its new length; the old one when the request has no

@@ -72,6 +72,7 @@ typedef struct SimServer {
     NtsValidity validity; /* of the certificates of its host of keys, seconds since 1970; 0 and 0: it has
                              none, and nobody answers */
     double establishing;  /* s that an establishment takes */
+    uint8_t host_key;     /* that it proves to have; 0: one of its own */
 } SimServer;
 
 Sim *sim_new(uint64_t seed, const SimOscillator *oscillator);

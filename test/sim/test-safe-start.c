@@ -159,6 +159,27 @@ static void test_one_source(void **state)
     }
 }
 
+/* Names that one certificate stands for, or several with one key: who has stolen it has all of them. */
+static void test_one_key_of_many_names(void **state)
+{
+    (void) state;
+    for (size_t c = 0; c < ELEMENTS(clocks); c++) {
+        SimServer one = honest;
+        Seen seen;
+        cleanup_(sim_freep) Sim *sim = build(c + 1, clocks[c], &seen);
+
+        if (clocks[c] == EPOCH_S)
+            continue;
+        one.host_key = 7;
+        for (size_t i = 0; i < 4; i++)
+            add(sim, &one);
+        sim_start(sim);
+        sim_run(sim, 3000);
+        assert_untouched(sim, "one key", clocks[c]);
+        assert_int_equal(state_of(sim, 0), STATE_UNCONFIRMED);
+    }
+}
+
 /* -q and -Q: the same rules, and nothing is written down. */
 static void test_once(void **state)
 {
@@ -596,6 +617,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_right),
         cmocka_unit_test(test_one_source),
+        cmocka_unit_test(test_one_key_of_many_names),
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_clock_is_set_by_others),
         cmocka_unit_test(test_no_time_check),

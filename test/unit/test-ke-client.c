@@ -507,6 +507,8 @@ static void test_many_cookies(void **state)
     assert_true(ke_client_is_done(said.client));
     assert_int_equal(ke_client_result(said.client)->failure, NTS_OK);
     assert_int_equal(ke_client_result(said.client)->cookie_count, NTS_COOKIES);
+    const NtsHostKey *key = &ke_client_result(said.client)->host_key;
+    assert_true(nts_host_key_is_same(key, key));
     end(&said);
 }
 

@@ -95,6 +95,17 @@ static void provisional_twins(SelectionConfig *config, SelectCandidate *c)
     provisional(config, c);
     c[1].address = c[0].address;
 }
+static void provisional_key(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[0].host_key = c[1].host_key = (NtsHostKey) {.bytes = {1}};
+}
+static void provisional_two_keys(SelectionConfig *config, SelectCandidate *c)
+{
+    provisional(config, c);
+    c[0].host_key = (NtsHostKey) {.bytes = {1}};
+    c[1].host_key = (NtsHostKey) {.bytes = {[31] = 1}};
+}
 /* The third is one with each of the other two, but these are not one. */
 static void provisional_chain(SelectionConfig *config, SelectCandidate *c)
 {
@@ -459,6 +470,21 @@ static const Row rows[] = {
      provisional_pool,
      3,
      {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"two with one key against the clock",
+     provisional_key,
+     2,
+     {STATE_UNCONFIRMED, STATE_UNCONFIRMED},
+     CLOCK_UNCONFIRMED},
+    {"two with one key and another one",
+     provisional_key,
+     3,
+     {STATE_SELECTED, STATE_COMBINED, STATE_COMBINED},
+     CLOCK_SYNCHRONIZED},
+    {"two with keys that differ in a bit",
+     provisional_two_keys,
+     2,
+     {STATE_SELECTED, STATE_COMBINED},
      CLOCK_SYNCHRONIZED},
     {"two at one address against the clock",
      provisional_twins,

@@ -297,6 +297,35 @@ static void test_names(void **state)
     }
 }
 
+/* By the key, not by the certificate: a renewed one of the same key is the same host, and so is another name
+ * of it. What is not right has no key. */
+static void test_host_keys(void **state)
+{
+    World *world = *state;
+    cleanup_(trust_set_unrefp) TrustSet *set = open_set(world, 0);
+    TrustQuestion question = {.name = "ntp.example.net", .now_s = NOW};
+    PkiSpec spec = {.subject = "wild", .names = {"*.example.net"}, .with = world->direct.key};
+    Pki wild = pki_make(&spec, &world->middle);
+    spec = (PkiSpec) {.subject = "wild", .names = {"*.example.net"}, .rsa = true};
+    Pki stranger = pki_make(&spec, &world->middle);
+    TrustAnswer direct = ask(set, &question, (const Pki *[]) {&world->direct, NULL});
+    TrustAnswer same = ask(set, &question, (const Pki *[]) {&wild, &world->middle, NULL});
+    TrustAnswer other = ask(set, &question, (const Pki *[]) {&stranger, &world->middle, NULL});
+    TrustAnswer deep =
+        ask(set, &question, (const Pki *[]) {&world->deep, &world->lower, &world->middle, NULL});
+    question.name = "elsewhere.example";
+    TrustAnswer bad = ask(set, &question, (const Pki *[]) {&world->direct, NULL});
+
+    assert_true(nts_host_key_is_same(&direct.host_key, &same.host_key));
+    assert_false(nts_host_key_is_same(&direct.host_key, &other.host_key));
+    assert_false(nts_host_key_is_same(&direct.host_key, &deep.host_key));
+    assert_false(nts_host_key_is_same(&other.host_key, &deep.host_key));
+    assert_int_equal(bad.failure, NTS_CERT_NAME);
+    assert_false(nts_host_key_is_same(&bad.host_key, &bad.host_key));
+    pki_clear(&wild);
+    pki_clear(&stranger);
+}
+
 /* Dates of a server's certificate and of the one that signed it, in years from now; everything else is
  * valid. */
 static void test_dates(void **state)
@@ -614,6 +643,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mutilated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_host_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_first_and_last_second, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_several_ways, set_up, tear_down),

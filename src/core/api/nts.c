@@ -3,6 +3,7 @@
 #include "core/api/nts.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/macros.h"
 
@@ -67,4 +68,11 @@ const char *nts_failure_name(NtsFailure failure)
 const char *nts_failure_text(NtsFailure failure)
 {
     return failure < NTS_FAILURE_COUNT ? failures[failure].text : "";
+}
+
+bool nts_host_key_is_same(const NtsHostKey *a, const NtsHostKey *b)
+{
+    static const NtsHostKey unknown;
+
+    return memcmp(a, b, sizeof(*a)) == 0 && memcmp(a, &unknown, sizeof(*a)) != 0;
 }

@@ -83,6 +83,14 @@ typedef struct NtsValidity {
     int64_t from, to;
 } NtsValidity;
 
+/* Which key a host has proven to have: the SHA-256 of the public key in its certificate. All 0: unknown. */
+typedef struct NtsHostKey {
+    uint8_t bytes[32];
+} NtsHostKey;
+
+/* Both are known, and one. */
+bool nts_host_key_is_same(const NtsHostKey *a, const NtsHostKey *b);
+
 /* What the dates of a chain mean for a key establishment. */
 typedef enum NtsDates {
     NTS_DATES_CHECKED = 0, /* they have to fit our clock */
@@ -95,6 +103,7 @@ typedef struct NtsEstablishment {
     NtsFailure failure;   /* NTS_OK: the rest is valid */
     bool provisional;     /* the chain is right in all but its dates, which do not fit our clock */
     NtsValidity validity; /* of the chain; also valid with NTS_CERT_EXPIRED and NTS_CERT_NOT_YET */
+    NtsHostKey host_key;
     NtsKeys keys;
     bool compliant_export; /* of keys of AEAD_AES_128_GCM_SIV: as RFC 8915 says (chrony's record 1024) */
     /* What keys would be if the server understands that export in the other way: to be tried, with the same

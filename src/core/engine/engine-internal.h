@@ -77,6 +77,7 @@ typedef struct SourceNts {
     NtsFailure failure;        /* of the last attempt */
     NtsFailure told;           /* the last failure that was told; NTS_OK: none since the last success */
     NtsValidity validity;      /* of the certificates */
+    NtsHostKey host_key;       /* of the host that has given us the keys */
     bool unproven;             /* the truth has not been held against it yet */
     NtsKeys other_keys;        /* to be tried when the server does not take the keys; NTS_AEAD_NONE: none */
 } SourceNts;

@@ -91,6 +91,7 @@ static void forget_keys(SourceNts *nts)
 {
     nts_client_clear(nts->client);
     explicit_bzero(&nts->other_keys, sizeof(nts->other_keys));
+    nts->host_key = (NtsHostKey) {};
     nts->server[0] = '\0';
     nts->established = MONO_UNSET;
     nts->unproven = false;
@@ -432,6 +433,7 @@ static void take_keys(Engine *engine, Source *source, const NtsEstablishment *es
 
     nts_client_load(nts->client, &establishment->keys, establishment->cookies, establishment->cookie_count);
     nts->other_keys = establishment->other_keys;
+    nts->host_key = establishment->host_key;
     nts->established = engine->now.mono;
     nts->serial++;
     nts->anew = true;
@@ -531,6 +533,7 @@ bool engine_on_keys_kept(Engine *engine, SourceId id, const NtsKept *kept, Now n
     nts->attempts = 0;
     nts->serial = kept->serial;
     nts->validity = (NtsValidity) {INT64_MIN, INT64_MAX};
+    nts->host_key = (NtsHostKey) {};
     nts->established = mono_add(engine->now.mono, -age);
     nts->not_before = MONO_UNSET; /* nothing was asked of the host */
     if (source->online && !mono_is_set(source->poll_deadline))

@@ -138,6 +138,8 @@ static void fill_candidate(const Engine *engine, Source *source, LocalTime at, b
         .address = source->remote.address,
         .memory = &source->memory,
     };
+    if (source->nts)
+        c->host_key = source->nts->host_key;
     if (engine->local.config.orphan) {
         c->reference_id = reference_id_of(&source->remote.address);
         c->own_reference_id = reference_id_of(&source->client.report.local);

@@ -207,10 +207,11 @@ static bool judge_agreement(const Run *run)
     return found;
 }
 
-/* Who holds the key of one certificate, however old, holds all the addresses behind its name as well. */
+/* Who holds the key of one certificate, however old, holds all the addresses behind its names as well. */
 static bool is_same_witness(const SelectCandidate *a, const SelectCandidate *b)
 {
-    return ip_address_equal(&a->address, &b->address) || text_equal_ignore_case(a->name, b->name);
+    return ip_address_equal(&a->address, &b->address) || text_equal_ignore_case(a->name, b->name) ||
+           nts_host_key_is_same(&a->host_key, &b->host_key);
 }
 
 /* How many authenticated sources there are, each witness once. */

@@ -41,7 +41,8 @@ typedef struct SelectCandidate {
     bool provisional;          /* our clock is outside of them: it needs witnesses */
     bool outdated;             /* it says a time before one that was known once: it needs more of them */
     const char *name;          /* that its certificate is for; sources with the same name ... */
-    IpAddress address;         /* ... or address are one witness */
+    IpAddress address;         /* ... or address ... */
+    NtsHostKey host_key;       /* ... or key are one witness */
     SelectMemory *memory;
 } SelectCandidate;
 
