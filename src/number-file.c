@@ -5,6 +5,7 @@
 #include "number-file.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -16,7 +17,7 @@ bool number_file_read(const char *path, int64_t *ret)
     char content[CONTENT_MAX];
     size_t length;
 
-    if (file_read_small(path, content, sizeof content, &length) < 0)
+    if (file_read_small(path, content, sizeof content, &length) < 0 || memchr(content, '\0', length))
         return false;
     while (length > 0 && content[length - 1] == '\n')
         content[--length] = '\0';
