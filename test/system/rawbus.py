@@ -19,7 +19,7 @@ NAME, OBJECT = "org.timeball1", "/org/timeball1"
 CALL, REPLY, ERROR = 1, 2, 3
 NO_REPLY, NO_AUTO_START, INTERACTIVE = 1, 2, 4
 
-ALIGNMENT = {"y": 1, "q": 2, "b": 4, "i": 4, "u": 4, "d": 8, "t": 8, "x": 8, "s": 4, "o": 4, "g": 1, "a": 4, "{": 8, "(": 8}
+ALIGNMENT = {"y": 1, "q": 2, "b": 4, "i": 4, "u": 4, "d": 8, "t": 8, "x": 8, "s": 4, "o": 4, "g": 1, "a": 4, "{": 8, "(": 8, "v": 1}
 NUMBERS = {"y": "B", "q": "H", "b": "I", "i": "i", "u": "I", "d": "d", "t": "Q", "x": "q"}
 
 
@@ -27,23 +27,48 @@ def pad(data, alignment):
     return data + bytes(-len(data) % alignment)
 
 
+def split(signature):
+    """The complete types that a signature has: "sa{sv}(ii)" -> ["s", "a{sv}", "(ii)"]."""
+    types, at = [], 0
+    while at < len(signature):
+        end = at
+        while signature[end] == "a":
+            end += 1
+        depth = 0
+        while True:
+            depth += (signature[end] in "({") - (signature[end] in ")}")
+            end += 1
+            if depth == 0:
+                break
+        types.append(signature[at:end])
+        at = end
+    return types
+
+
+def marshal_array(data, kind, value):
+    start = pad(data, 4) + bytes(4)
+    first = content = pad(start, ALIGNMENT[kind[0]])
+    for item in value.items() if isinstance(value, dict) else value:
+        content = marshal(content, kind, item)
+    return start[:-4] + struct.pack("<I", len(content) - len(first)) + content[len(start):]
+
+
 def marshal(data, kind, value):
-    """data with one value of a basic type, of "a{sb}", or of "a{sv}" ({name: (type, value)}), after it."""
+    """data with a value of that type after it. An array is a list or a dict, a structure a tuple, a variant a tuple of type
+    and value."""
     data = pad(data, ALIGNMENT[kind[0]])
     if kind in NUMBERS:
         return data + struct.pack("<" + NUMBERS[kind], value)
     if kind == "g":
         return data + bytes([len(value)]) + value.encode() + b"\0"
-    if kind == "a{sb}":
-        content = b""
-        for name, flag in value.items():
-            content = marshal(marshal(pad(content, 8), "s", name), "b", flag)
-        return pad(data + struct.pack("<I", len(content)), 8) + content
-    if kind == "a{sv}":
-        content = b""
-        for name, (inner, inside) in value.items():
-            content = marshal(marshal(marshal(pad(content, 8), "s", name), "g", inner), inner, inside)
-        return pad(data + struct.pack("<I", len(content)), 8) + content
+    if kind == "v":
+        return marshal(marshal(data, "g", value[0]), value[0], value[1])
+    if kind[0] == "a":
+        return marshal_array(data, kind[1:], value)
+    if kind[0] in "({":
+        for inner, member in zip(split(kind[1:-1]), value):
+            data = marshal(data, inner, member)
+        return data
     value = value if isinstance(value, bytes) else value.encode()
     return data + struct.pack("<I", len(value)) + value + b"\0"
 
@@ -51,8 +76,7 @@ def marshal(data, kind, value):
 def message(serial, fields, signature="", values=(), flags=0):
     """A method call; fields: {number of the header field: (type, value)}."""
     body = b""
-    kinds = [signature] if signature.startswith("a{") else list(signature)
-    for kind, value in zip(kinds, values):
+    for kind, value in zip(split(signature), values):
         body = marshal(body, kind, value)
     if signature:
         fields = {**fields, 8: ("g", signature)}
