@@ -2,6 +2,8 @@
 # SPDX-FileCopyrightText: The Timeball authors
 """Fixtures. bus, network and timeballd are made once per test file and end with it."""
 
+import collections
+import json
 import os
 import pathlib
 
@@ -9,6 +11,29 @@ import pytest
 
 from harness import Bus, Daemon, Machine, Network, program, world
 from harness.machine import Unbootable
+
+
+# What a test costs that boots a machine, in tests that do not.
+BOOT = 100
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shares", metavar="FILE", help="write down what can run beside one another (for run-all)")
+
+
+def pytest_collection_finish(session):
+    """[[cost, name, tests]...]: a file is a share, but a test that boots machines for itself only is best off alone."""
+    path = session.config.getoption("--shares")
+    if not path:
+        return
+    tests, cost = collections.defaultdict(list), collections.Counter()
+    for item in session.items:
+        boots = item.get_closest_marker("lab") is not None
+        alone = boots and "boot_once" not in item.fixturenames
+        share = item.nodeid if alone else item.nodeid.split("::")[0]
+        tests[share].append(item.nodeid)
+        cost[share] += BOOT if boots else 1
+    pathlib.Path(path).write_text(json.dumps([[cost[share], share, tests[share]] for share in tests]))
 
 
 def pytest_configure(config):
