@@ -95,6 +95,13 @@ uint64_t siphash(const SipKey *key, const uint8_t *bytes, size_t length)
     return finish(&state, short_word(bytes + i, length - i) | (uint64_t) length << 56);
 }
 
+uint64_t siphash_short(const SipKey *key, uint64_t word, size_t length)
+{
+    SipState state = start(key);
+
+    return finish(&state, word | (uint64_t) length << 56);
+}
+
 uint64_t siphash_word(const SipKey *key, uint64_t word)
 {
     SipState state = start(key);

@@ -20,3 +20,7 @@ uint64_t siphash(const SipKey *key, const uint8_t *bytes, size_t length);
 
 /* The same as of the eight bytes of a word, least significant first. */
 uint64_t siphash_word(const SipKey *key, uint64_t word);
+
+/* The same as of the `length` lowest bytes of a word, seven at most; the others are 0. One block, where
+ * eight bytes take two. */
+uint64_t siphash_short(const SipKey *key, uint64_t word, size_t length);

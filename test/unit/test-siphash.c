@@ -30,11 +30,24 @@ static void test_word(void **state)
     assert_true(siphash_word(&key, UINT64_C(0x0807060504030201)) == siphash(&key, bytes, sizeof(bytes)));
 }
 
+static void test_short(void **state)
+{
+    static const uint8_t bytes[7] = {1, 2, 3, 4, 5, 6, 7}, secret[SIPHASH_KEY_SIZE] = {9};
+    SipKey key = siphash_key(secret);
+
+    (void) state;
+    for (size_t length = 0; length <= sizeof(bytes); length++) {
+        uint64_t word = UINT64_C(0x07060504030201) & ((UINT64_C(1) << 8 * length) - 1);
+        assert_true(siphash_short(&key, word, length) == siphash(&key, bytes, length));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_word),
+        cmocka_unit_test(test_short),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

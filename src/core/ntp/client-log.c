@@ -66,9 +66,12 @@ ClientLog *client_log_free(ClientLog *log)
 static uint64_t hash_of(const ClientLog *log, const IpAddress *address)
 {
     uint8_t bytes[20];
+    uint32_t v4;
 
-    if (address->family == IP_V4)
-        return siphash(&log->key, address->bytes, 4);
+    if (address->family == IP_V4) {
+        memcpy(&v4, address->bytes, sizeof(v4));
+        return siphash_short(&log->key, v4, sizeof(v4));
+    }
     memcpy(bytes, address->bytes, 16);
     memcpy(bytes + 16, &address->scope, 4);
     return siphash(&log->key, bytes, sizeof(bytes));
