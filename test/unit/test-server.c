@@ -818,6 +818,40 @@ static void test_no_log(void **state)
         assert_int_equal(ask(&world, &request, 1, 0), SERVER_ANSWERED);
 }
 
+/* All bits below the precision are random, and those of one answer tell nothing of the next one's. */
+static void check_noise(int64_t precision)
+{
+    const RateLimitConfig limit = {0};
+    cleanup_(world_free) World world = world_new(&limit, 0);
+    uint64_t mask = server_fuzz_mask(precision), high = mask >> 16, last = 0, ones = 0, zeros = 0;
+    ServerSnapshot snapshot = synchronized_to_gps;
+    size_t alike = 0;
+
+    snapshot.precision = precision;
+    server_batch_start(&snapshot, (RawTime) {NOW}, INT8_MIN, &world.batch);
+    server_shard_set_access(world.shard, world.access);
+    for (int i = 0; i < 256; i++) {
+        NtpPacket answer = ask_times(&world, 1, 0, 0, CLIENTS);
+        uint64_t receive = answer.receive.value & mask, transmit = answer.transmit.value & mask;
+        ones |= receive;
+        zeros |= ~receive;
+        alike += (receive | 1) == (transmit | 1) || receive == last ||
+                 (high != 0 && ((receive & high) | 1) == (last >> 16 | 1));
+        last = receive;
+    }
+    assert_int_equal(ones, mask);
+    assert_int_equal(zeros & mask, mask & ~UINT64_C(1)); /* the lowest bit says which timestamp it is */
+    assert_true(alike < 64);
+}
+
+static void test_noise(void **state)
+{
+    (void) state;
+    check_noise(-24);
+    check_noise(-16);
+    check_noise(-10);
+}
+
 static void test_names(void **state)
 {
     (void) state;
@@ -853,6 +887,7 @@ int main(void)
         cmocka_unit_test(test_interleaved_shared_address),
         cmocka_unit_test(test_interleaved_forgets),
         cmocka_unit_test(test_no_log),
+        cmocka_unit_test(test_noise),
         cmocka_unit_test(test_names),
     };
 

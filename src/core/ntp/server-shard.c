@@ -12,6 +12,9 @@
 /* A transmit timestamp that comes so much after the answer is of something else. */
 #define SENT_LATE_MAX NSEC_PER_SEC
 
+/* Bytes of the count of random words: as many as make one block, and more than will ever be drawn. */
+#define DRAWN_SIZE 7
+
 struct ServerShard {
     const AccessTable *access; /* borrowed; NULL: nobody may ask */
     RateLimitConfig limit;
@@ -23,6 +26,7 @@ struct ServerShard {
     SipKey log_key;
     SipKey key;         /* of the random bits */
     uint64_t drawn;     /* random words so far */
+    uint64_t spare;     /* what is left of the last one; 0: nothing */
     int64_t valid_from; /* of the last snapshot */
     uint8_t epoch;      /* another one after each step of the clock */
     bool wants_sent;    /* of the last answer: */
@@ -86,7 +90,18 @@ int8_t server_shard_min_poll(const ServerShard *shard)
 
 static uint64_t draw(ServerShard *shard)
 {
-    return siphash_word(&shard->key, shard->drawn++);
+    return siphash_short(&shard->key, shard->drawn++, DRAWN_SIZE);
+}
+
+/* Random bits for the timestamps of one answer: as many as the mask has, in either half of the word. The
+ * upper ones of both halves do for the next answer, unless the clock is a coarse one. */
+static uint64_t draw_noise(ServerShard *shard, uint64_t mask)
+{
+    bool is_fine = mask <= UINT16_MAX, has_spare = is_fine && shard->spare != 0;
+    uint64_t noise = has_spare ? shard->spare : draw(shard);
+
+    shard->spare = is_fine && !has_spare ? noise >> 16 : 0;
+    return noise;
 }
 
 /* A request on its way. */
@@ -95,8 +110,9 @@ typedef struct Case {
     ServerQuestion question;
     ClientRecord *record; /* as the log knows the client; NULL: there is no log */
     RateVerdict rate;
-    uint32_t key; /* that it was signed with; 0: it has no MAC */
     NtsRequest nts;
+    /* Only of a request that is longer than a header: */
+    uint32_t key;             /* that it was signed with; 0: it has no MAC */
     NtsQuestion nts_question; /* valid unless nts is NTS_REQUEST_BROKEN */
 } Case;
 
@@ -147,6 +163,8 @@ static bool check_mac(const ServerShard *shard, Case *asked)
 /* False: it is not what it pretends to be, and is not told. */
 static bool check_proof(const ServerShard *shard, Case *asked)
 {
+    if (!asked->question.has_tail)
+        return true;
     asked->key = 0;
     asked->nts =
         nts_server_open(&shard->nts, asked->request->bytes, &asked->question.packet, &asked->nts_question);
@@ -219,6 +237,8 @@ static size_t prove_answer(ServerShard *shard, const Case *asked, uint8_t ret[st
 {
     size_t size = MIN(asked->request->length, (size_t) SERVER_ANSWER_MAX);
 
+    if (!asked->question.has_tail)
+        return length;
     length = nts_server_append_id(&asked->nts_question, ret, length, size);
     if (asked->nts == NTS_REQUEST_GOOD) {
         const uint64_t nonce[] = {draw(shard), draw(shard)};
@@ -244,7 +264,8 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, Case *
         return verdict;
     if (!check_proof(shard, asked))
         return SERVER_UNAUTHENTICATED;
-    verdict = server_answer(batch, asked->request, &asked->question, draw(shard), ret);
+    verdict =
+        server_answer(batch, asked->request, &asked->question, draw_noise(shard, batch->fuzz_mask), ret);
     if (verdict != SERVER_ANSWERED)
         return verdict;
     verdict = choose_answer(shard, batch, asked, ret);

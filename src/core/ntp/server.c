@@ -81,6 +81,19 @@ static uint8_t answering_mode(uint8_t version, uint8_t mode, uint16_t port)
     return MODE_NONE;
 }
 
+/* What comes behind the header of a longer request. False: the framing is broken. */
+static bool read_tail(const ServerRequest *request, ServerQuestion *ret)
+{
+    MonoRoot unused;
+
+    if (!ntp_packet_parse(request->bytes, request->length, &ret->packet))
+        return false;
+    ret->for_samba = ms_sntp_is_request(request->bytes, request->length);
+    ret->has_mac = ret->packet.mac_length > 0 && !ret->for_samba;
+    ret->wants_mono_root = ret->packet.extensions_length > 0 && mono_root_find(&ret->packet, &unused);
+    return true;
+}
+
 ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
 {
     const uint8_t *bytes = request->bytes;
@@ -94,25 +107,20 @@ ServerVerdict server_check(const ServerRequest *request, ServerQuestion *ret)
     /* Port 0 cannot be answered to. */
     if (mode == MODE_NONE || request->remote.port == 0)
         return SERVER_BAD_MODE;
-    NtpPacket packet = {0};
-    if (request->length > NTP_HEADER_SIZE && !ntp_packet_parse(bytes, request->length, &packet))
+    bool has_tail = request->length > NTP_HEADER_SIZE;
+    if (has_tail && !read_tail(request, ret))
         return SERVER_MALFORMED;
-    MonoRoot unused;
-    bool for_samba = ms_sntp_is_request(bytes, request->length);
+    /* Most are a header and nothing else: nobody looks at the packet then, and it is not even cleared. */
+    if (!has_tail)
+        ret->has_mac = ret->wants_mono_root = ret->for_samba = false;
+    ret->has_tail = has_tail;
+    ret->version = version;
+    ret->mode = mode;
+    ret->poll = (int8_t) bytes[AT_POLL];
     ByteReader reader = byte_reader(bytes + AT_ORIGIN, 3 * sizeof(uint64_t));
-    uint64_t origin = byte_reader_u64(&reader), receive = byte_reader_u64(&reader);
-    *ret = (ServerQuestion) {
-        .version = version,
-        .mode = mode,
-        .poll = (int8_t) bytes[AT_POLL],
-        .origin = origin,
-        .receive = receive,
-        .transmit = byte_reader_u64(&reader),
-        .has_mac = packet.mac_length > 0 && !for_samba,
-        .wants_mono_root = packet.extensions_length > 0 && mono_root_find(&packet, &unused),
-        .for_samba = for_samba,
-        .packet = packet,
-    };
+    ret->origin = byte_reader_u64(&reader);
+    ret->receive = byte_reader_u64(&reader);
+    ret->transmit = byte_reader_u64(&reader);
     return SERVER_ANSWERED;
 }
 

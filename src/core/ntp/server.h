@@ -66,10 +66,11 @@ typedef struct ServerQuestion {
     int8_t poll;
     uint64_t origin, receive; /* NtpTime, as the client has them */
     uint64_t transmit;        /* NtpTime of the client, to be repeated */
+    bool has_tail;            /* it is longer than a header */
     bool has_mac;             /* which is still to be looked at */
     bool wants_mono_root;     /* it has the extension field, and so may the answer */
     bool for_samba;           /* no MAC, but the wish for one that Samba makes, see ms-sntp.h */
-    NtpPacket packet;         /* of a request that is longer than a header; else empty */
+    NtpPacket packet;         /* valid if has_tail */
 } ServerQuestion;
 
 /* Whether it is a request that may be answered: SERVER_ANSWERED with *ret, or why not. Cheap, without state.
