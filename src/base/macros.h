@@ -27,6 +27,8 @@
         _a2 > _b2 ? _a2 : _b2;                                                                               \
     })
 #define CLAMP(x, low, high) MIN(MAX((x), (low)), (high))
+/* The next multiple of a power of 2. */
+#define ROUND_UP(x, power)  (((x) + (power) -1) & ~((power) -1))
 
 /* Hands a pointer over: the variable is NULL afterwards, so that its cleanup does nothing. */
 #define TAKE_PTR(p)                                                                                          \

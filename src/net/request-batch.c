@@ -19,11 +19,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "core/api/action.h"
 
+/* Of the cache. What one packet needs begins with one of its own, or most of them would touch two. */
+#define LINE_SIZE   ((size_t) 64)
 /* Longer packets are cut and then refused. */
 #define REQUEST_MAX NTP_PACKET_MAX
 /* Answers of a batch that the kernel is asked to stamp. */
@@ -47,8 +50,12 @@ static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + REQUEST_STAMP_SPACE <= CO
 
 typedef union Control {
     struct cmsghdr header;
-    uint8_t bytes[CONTROL_SIZE];
+    _Alignas(LINE_SIZE) uint8_t bytes[CONTROL_SIZE];
 } Control;
+
+typedef struct Packet {
+    _Alignas(LINE_SIZE) uint8_t bytes[REQUEST_MAX];
+} Packet;
 
 /* Who is to say when an answer has left. */
 typedef enum Stamper {
@@ -70,15 +77,16 @@ struct RequestBatch {
     Control control[REQUEST_BATCH_MAX];
     Stamper stamper[REQUEST_BATCH_MAX]; /* of each answer */
     ServerSent sent[REQUEST_BATCH_MAX]; /* which answer it is; unset without a stamper */
-    uint8_t answer_bytes[REQUEST_BATCH_MAX][SERVER_ANSWER_MAX];
-    uint8_t request_bytes[REQUEST_BATCH_MAX][REQUEST_MAX];
+    Packet packets[REQUEST_BATCH_MAX];  /* requests */
+    /* The answers one behind another: mostly of 48 bytes, those of a batch take half a page and not ten. */
+    uint8_t *free; /* room for the next one */
+    _Alignas(LINE_SIZE) uint8_t answer_bytes[REQUEST_BATCH_MAX * ROUND_UP(SERVER_ANSWER_MAX, LINE_SIZE)];
 };
 
 static void lay_out(RequestBatch *batch)
 {
     for (size_t i = 0; i < REQUEST_BATCH_MAX; i++) {
-        batch->request_io[i] = (struct iovec) {batch->request_bytes[i], REQUEST_MAX};
-        batch->answer_io[i] = (struct iovec) {batch->answer_bytes[i], SERVER_ANSWER_SIZE};
+        batch->request_io[i] = (struct iovec) {batch->packets[i].bytes, REQUEST_MAX};
         batch->requests[i].msg_hdr = (struct msghdr) {
             .msg_name = &batch->from[i],
             .msg_iov = &batch->request_io[i],
@@ -96,7 +104,8 @@ static void lay_out(RequestBatch *batch)
 int request_batch_new(ServerShard *shard, const RequestBatchHandlers *handlers, void *userdata,
                       RequestBatch **ret)
 {
-    RequestBatch *batch = calloc(1, sizeof *batch);
+    /* What is not set here is set for each batch. */
+    RequestBatch *batch = aligned_alloc(LINE_SIZE, sizeof *batch);
 
     if (!batch)
         return -ENOMEM;
@@ -145,16 +154,17 @@ static void read_timestamp(const struct cmsghdr *control, ServerRequest *request
  * chooses; only a link-local address means nothing without its link. Returns the length. */
 static size_t answer_from_v4(const struct cmsghdr *asked, Control *ret)
 {
-    struct in_pktinfo info;
+    struct in_addr address;
 
-    memcpy(&info, CMSG_DATA(asked), sizeof info);
     /* For a packet to a broadcast address spec_dst is the address of the interface. */
-    info = (struct in_pktinfo) {.ipi_spec_dst = info.ipi_spec_dst};
-    ret->header = (struct cmsghdr) {.cmsg_len = CMSG_LEN(sizeof info),
+    memcpy(&address, CMSG_DATA(asked) + offsetof(struct in_pktinfo, ipi_spec_dst), sizeof address);
+    ret->header = (struct cmsghdr) {.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo)),
                                     .cmsg_level = IPPROTO_IP,
                                     .cmsg_type = IP_PKTINFO};
-    memcpy(CMSG_DATA(&ret->header), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
+    /* As it is, not as a struct: gcc writes that in pieces and waits to read it back as a whole. */
+    memset(CMSG_DATA(&ret->header), 0, sizeof(struct in_pktinfo));
+    memcpy(CMSG_DATA(&ret->header) + offsetof(struct in_pktinfo, ipi_spec_dst), &address, sizeof address);
+    return CMSG_SPACE(sizeof(struct in_pktinfo));
 }
 
 static size_t answer_from_v6(const struct cmsghdr *asked, Control *ret)
@@ -202,9 +212,8 @@ static bool read_source(const Source *from, socklen_t length, IpEndpoint *ret)
     return true;
 }
 
-/* Keeps the answer at `place`, and by which way it is to leave, for who signs it. */
-static void hand_to_signer(RequestBatch *batch, const ServerBatch *told, int fd, size_t i, size_t place,
-                           size_t control)
+/* Keeps the answer to request i, and by which way it is to leave, for who signs it. */
+static void hand_to_signer(RequestBatch *batch, const ServerBatch *told, int fd, size_t i, size_t control)
 {
     const struct msghdr *message = &batch->requests[i].msg_hdr;
     AnswerWay way = {.fd = fd,
@@ -217,8 +226,8 @@ static void hand_to_signer(RequestBatch *batch, const ServerBatch *told, int fd,
         return;
     memcpy(&way.to, message->msg_name, message->msg_namelen);
     memcpy(way.control, message->msg_control, control);
-    memcpy(answer.key, batch->request_bytes[i] + SERVER_ANSWER_SIZE, sizeof answer.key);
-    memcpy(answer.bytes, batch->answer_bytes[place], sizeof answer.bytes);
+    memcpy(answer.key, batch->packets[i].bytes + SERVER_ANSWER_SIZE, sizeof answer.key);
+    memcpy(answer.bytes, batch->free, sizeof answer.bytes);
     batch->handlers->to_sign(batch->userdata, &answer, &way);
 }
 
@@ -242,29 +251,31 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
 {
     struct msghdr *message = &batch->requests[i].msg_hdr;
     ServerRequest request = {
-        .bytes = batch->request_bytes[i],
+        .bytes = batch->packets[i].bytes,
         /* A packet that was cut is not what it seems to be. */
         .length = message->msg_flags & MSG_TRUNC ? 0 : batch->requests[i].msg_len,
         .received = now.raw,
         .origin = TIMESTAMP_DAEMON,
         .transmit = now.raw,
     };
+    size_t length;
 
     if (!read_source(&batch->from[i], message->msg_namelen, &request.remote))
         return false;
     size_t control = turn_control(message, &request);
     ServerVerdict verdict =
-        server_shard_on_request(batch->shard, told, &request, now.mono, batch->answer_bytes[place],
-                                &batch->answer_io[place].iov_len);
+        server_shard_on_request(batch->shard, told, &request, now.mono, batch->free, &length);
     if (verdict == SERVER_MS_SNTP)
-        hand_to_signer(batch, told, fd, i, place, control);
+        hand_to_signer(batch, told, fd, i, control);
     if (verdict != SERVER_ANSWERED && verdict != SERVER_KISSED && verdict != SERVER_NTS_NAK)
         return false;
     control = choose_stamper(batch, place, message->msg_control, control);
+    batch->answer_io[place] = (struct iovec) {batch->free, length};
+    batch->free += ROUND_UP(length, LINE_SIZE);
     struct msghdr *answer = &batch->answers[place].msg_hdr;
     answer->msg_name = message->msg_name;
     answer->msg_namelen = message->msg_namelen;
-    answer->msg_control = control > 0 ? message->msg_control : NULL;
+    answer->msg_control = message->msg_control;
     answer->msg_controllen = control;
     return true;
 }
@@ -347,6 +358,7 @@ bool request_batch_serve(RequestBatch *batch, RequestSocket *socket)
     batch->handlers->snapshot(batch->userdata, now, &batch->snapshot);
     server_batch_start(&batch->snapshot, now.raw, server_shard_min_poll(batch->shard), &told);
     memset(batch->stampers, 0, sizeof batch->stampers);
+    batch->free = batch->answer_bytes;
     for (size_t i = 0; i < received; i++)
         answers += answer_one(batch, &told, now, request_socket_fd(socket), i, answers);
     send_and_stamp(batch, socket, answers);
