@@ -256,7 +256,6 @@ static bool answer_one(RequestBatch *batch, const ServerBatch *told, Now now, in
         .length = message->msg_flags & MSG_TRUNC ? 0 : batch->requests[i].msg_len,
         .received = now.raw,
         .origin = TIMESTAMP_DAEMON,
-        .transmit = now.raw,
     };
     size_t length;
 

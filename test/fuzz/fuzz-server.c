@@ -238,9 +238,8 @@ static bool read_request(ByteReader *reader, int64_t *now, uint8_t *buffer, Serv
         .bytes = bytes,
         .length = length,
         .remote = {.address = address, .port = port},
-        .received = {NOW - (flags & 0x0f)},
+        .received = {NOW - (flags & 0x0f) - (flags & 0x80 ? 5 * NSEC_PER_SEC : 0)},
         .origin = (TimestampOrigin) (flags % 3),
-        .transmit = {NOW + (flags & 0x80 ? 5 * NSEC_PER_SEC : 0)},
     };
     return true;
 }

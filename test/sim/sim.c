@@ -212,8 +212,8 @@ bool sim_answer(Sim *sim, double arrival, double leaves, const Action *send, uin
                    .port = 40000}, /* no matter who */
         .received = raw_add(now.raw, ahead * (1 + sim->rate)),
         .origin = TIMESTAMP_KERNEL,
-        .transmit = raw_add(now.raw, (ahead + leaves - arrival) * (1 + sim->rate)),
     };
+    RawTime transmit = raw_add(now.raw, (ahead + leaves - arrival) * (1 + sim->rate));
     ServerSnapshot snapshot;
     ServerQuestion question;
     ServerBatch batch;
@@ -222,7 +222,7 @@ bool sim_answer(Sim *sim, double arrival, double leaves, const Action *send, uin
     if (!sim->engine || server_check(&request, &question) != SERVER_ANSWERED)
         return false;
     engine_server_snapshot(sim->engine, now, &snapshot);
-    server_batch_start(&snapshot, request.received, INT8_MIN, &batch);
+    server_batch_start(&snapshot, transmit, INT8_MIN, &batch);
     random_fill(&sim->secrets, &fuzz, sizeof(fuzz));
     *ret_error = sim_error(sim);
     return server_answer(&batch, &request, &question, fuzz, ret) == SERVER_ANSWERED;

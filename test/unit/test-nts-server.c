@@ -126,7 +126,6 @@ static ServerVerdict ask_at(World *w, double seconds)
         .length = w->request_length,
         .remote = {{IP_V4, {192, 0, 2, 1}, 0}, 5000},
         .received = {NOW},
-        .transmit = {NOW},
     };
 
     w->length = 0;

@@ -54,7 +54,6 @@ static ServerRequest received(const Request *request)
         .remote = {.address = {.family = IP_V4, .bytes = {192, 0, 2, 1}}, .port = request->port},
         .received = {NOW - 20 * NSEC_PER_USEC},
         .origin = TIMESTAMP_KERNEL,
-        .transmit = {NOW},
     };
 }
 
@@ -77,7 +76,7 @@ static NtpPacket answer_with(const ServerSnapshot *snapshot, const Request *requ
     NtpPacket answer;
     static uint8_t bytes[SERVER_ANSWER_SIZE];
 
-    server_batch_start(snapshot, handed.transmit, min_poll, &batch);
+    server_batch_start(snapshot, (RawTime) {NOW}, min_poll, &batch);
     assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
     assert_int_equal(server_answer(&batch, &handed, &question, RANDOM, bytes), SERVER_ANSWERED);
     assert_true(ntp_packet_parse(bytes, sizeof(bytes), &answer));
@@ -131,7 +130,7 @@ static void test_no_answer_to_answers(void **state)
             ServerBatch batch;
             if (server_check(&handed, &question) != SERVER_ANSWERED)
                 continue;
-            server_batch_start(&synchronized_to_gps, handed.transmit, INT8_MIN, &batch);
+            server_batch_start(&synchronized_to_gps, (RawTime) {NOW}, INT8_MIN, &batch);
             assert_int_equal(server_answer(&batch, &handed, &question, RANDOM, back.bytes), SERVER_ANSWERED);
             assert_int_equal(check(&back), SERVER_BAD_MODE);
             server_kiss(back.bytes, NTP_KISS_RATE);
@@ -239,8 +238,8 @@ static void test_order(void **state)
         uint8_t bytes[SERVER_ANSWER_SIZE];
 
         snapshot.precision = precision;
-        handed.received = handed.transmit;
-        server_batch_start(&snapshot, handed.transmit, INT8_MIN, &batch);
+        handed.received.ns = NOW;
+        server_batch_start(&snapshot, (RawTime) {NOW}, INT8_MIN, &batch);
         assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
         for (int i = 0; i < 3; i++) { /* the client sends what we received last time */
             uint64_t random = i % 2 ? RANDOM : UINT64_C(0xffffffff00000000);
@@ -314,7 +313,7 @@ static void test_late(void **state)
 
         snapshot.valid_from = rows[i].valid_from;
         handed.received.ns = rows[i].received;
-        server_batch_start(&snapshot, handed.transmit, INT8_MIN, &batch);
+        server_batch_start(&snapshot, (RawTime) {NOW}, INT8_MIN, &batch);
         assert_int_equal(server_check(&handed, &question), SERVER_ANSWERED);
         if (server_answer(&batch, &handed, &question, RANDOM, bytes) != rows[i].verdict)
             fail_msg("%s", rows[i].name);

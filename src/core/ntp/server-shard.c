@@ -196,7 +196,7 @@ static void finish_answer(ServerShard *shard, const ServerBatch *batch, const Ca
             shard->sent = (ServerSent) {
                 .record = client_log_number(shard->log, record),
                 .receive = server_interleave_newest(record),
-                .at = asked->request->transmit,
+                .at = batch->now,
             };
     }
     shard->report.receive_stamps[asked->request->origin]++;

@@ -136,12 +136,9 @@ static void stamp(const ServerBatch *batch, const ServerRequest *request, const 
                   uint64_t random, uint64_t *ret_receive, uint64_t *ret_transmit)
 {
     uint64_t receive = server_time(&batch->snapshot, request->received);
-    uint64_t transmit = request->transmit.ns == batch->now.ns
-                            ? batch->told
-                            : server_time(&batch->snapshot, request->transmit);
+    uint64_t transmit = ((batch->told & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);
 
     receive = ((receive & ~batch->fuzz_mask) | (random >> 32 & batch->fuzz_mask)) | 1;
-    transmit = ((transmit & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);
     if (receive == question->transmit)
         receive ^= 2;
     if ((int64_t) (transmit - receive) < 0)
@@ -150,11 +147,11 @@ static void stamp(const ServerBatch *batch, const ServerRequest *request, const 
     *ret_transmit = transmit;
 }
 
-static bool is_late(const ServerSnapshot *snapshot, const ServerRequest *request)
+static bool is_late(const ServerBatch *batch, const ServerRequest *request)
 {
-    int64_t waited = request->transmit.ns - request->received.ns;
+    int64_t waited = batch->now.ns - request->received.ns;
 
-    return waited < 0 || waited > WAIT_MAX || request->received.ns < snapshot->valid_from;
+    return waited < 0 || waited > WAIT_MAX || request->received.ns < batch->snapshot.valid_from;
 }
 
 ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *request,
@@ -163,7 +160,7 @@ ServerVerdict server_answer(const ServerBatch *batch, const ServerRequest *reque
 {
     uint64_t receive, transmit;
 
-    if (is_late(&batch->snapshot, request))
+    if (is_late(batch, request))
         return SERVER_LATE;
     stamp(batch, request, question, random, &receive, &transmit);
     memcpy(ret, batch->header, sizeof(batch->header));

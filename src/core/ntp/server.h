@@ -57,7 +57,6 @@ typedef struct ServerRequest {
     IpEndpoint remote;
     RawTime received;       /* best there is */
     TimestampOrigin origin; /* of received */
-    RawTime transmit;       /* just before the answer is sent */
 } ServerRequest;
 
 /* What of a request decides about the answer. */
