@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool ip_address_equal(const IpAddress *a, const IpAddress *b)
-{
-    return a->family == b->family && a->scope == b->scope && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
-
 static bool scope_parse(const char *text, uint32_t *ret)
 {
     char *end;
