@@ -26,7 +26,8 @@ struct ServerShard {
     SipKey log_key;
     SipKey key;         /* of the random bits */
     uint64_t drawn;     /* random words so far */
-    uint64_t spare;     /* what is left of the last one; 0: nothing */
+    uint64_t noise;     /* what is left of one for timestamps */
+    uint8_t noise_left; /* bits of that in each half */
     int64_t valid_from; /* of the last snapshot */
     uint8_t epoch;      /* another one after each step of the clock */
     bool wants_sent;    /* of the last answer: */
@@ -93,14 +94,17 @@ static uint64_t draw(ServerShard *shard)
     return siphash_short(&shard->key, shard->drawn++, DRAWN_SIZE);
 }
 
-/* Random bits for the timestamps of one answer: as many as the mask has, in either half of the word. The
- * upper ones of both halves do for the next answer, unless the clock is a coarse one. */
-static uint64_t draw_noise(ServerShard *shard, uint64_t mask)
+/* Random bits for the timestamps of one answer, at the low end of both halves of the result. A fine clock
+ * needs few of them, and a word does for several answers. */
+static uint64_t draw_noise(ServerShard *shard, uint8_t bits)
 {
-    bool is_fine = mask <= UINT16_MAX, has_spare = is_fine && shard->spare != 0;
-    uint64_t noise = has_spare ? shard->spare : draw(shard);
-
-    shard->spare = is_fine && !has_spare ? noise >> 16 : 0;
+    if (shard->noise_left < bits) {
+        shard->noise = draw(shard);
+        shard->noise_left = 32;
+    }
+    uint64_t noise = shard->noise;
+    shard->noise >>= bits;
+    shard->noise_left = (uint8_t) (shard->noise_left - bits);
     return noise;
 }
 
@@ -265,7 +269,7 @@ static ServerVerdict answer(ServerShard *shard, const ServerBatch *batch, Case *
     if (!check_proof(shard, asked))
         return SERVER_UNAUTHENTICATED;
     verdict =
-        server_answer(batch, asked->request, &asked->question, draw_noise(shard, batch->fuzz_mask), ret);
+        server_answer(batch, asked->request, &asked->question, draw_noise(shard, batch->fuzz_bits), ret);
     if (verdict != SERVER_ANSWERED)
         return verdict;
     verdict = choose_answer(shard, batch, asked, ret);

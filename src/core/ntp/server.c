@@ -29,15 +29,21 @@ enum { MODE_NONE = 0, MODE_ACTIVE = 1, MODE_PASSIVE = 2, MODE_CLIENT = 3, MODE_S
 /* An answer that is older than that is of no use: clients refuse it (test A). */
 #define WAIT_MAX (4 * NSEC_PER_SEC)
 
+/* Units of NtpTime in a nanosecond. */
+#define NTP_PER_NS (0x1p32 / (double) NSEC_PER_SEC)
+
 static_assert(SERVER_ANSWER_SIZE == NTP_HEADER_SIZE, "an answer is a header");
 static_assert(sizeof(ServerSnapshot) == 14 * sizeof(uint64_t), "words only");
 
+/* The fraction has 32 bits; a clock that is worse than a second is not made worse still. */
+static uint8_t fuzz_bits(int64_t precision)
+{
+    return (uint8_t) CLAMP(32 + precision, 0, 32);
+}
+
 uint64_t server_fuzz_mask(int64_t precision)
 {
-    /* The fraction has 32 bits; a clock that is worse than a second is not made worse still. */
-    int64_t bits = CLAMP(32 + precision, 0, 32);
-
-    return (UINT64_C(1) << bits) - 1;
+    return (UINT64_C(1) << fuzz_bits(precision)) - 1;
 }
 
 void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_poll, ServerBatch *ret)
@@ -57,12 +63,14 @@ void server_batch_start(const ServerSnapshot *snapshot, RawTime now, int8_t min_
     ntp_packet_build(&packet, header);
     *ret = (ServerBatch) {
         .fuzz_mask = server_fuzz_mask(snapshot->precision),
+        .fuzz_bits = fuzz_bits(snapshot->precision),
         .min_poll = min_poll,
         .mono_root = {.root_delay = packet.root_delay,
                       .root_dispersion = packet.root_dispersion,
                       .epoch = (uint32_t) snapshot->epoch},
         .now = now,
         .told = server_time(snapshot, now),
+        .pace = (1 + snapshot->correction_rate) * NTP_PER_NS,
         .snapshot = *snapshot,
     };
     memcpy(ret->header, header, sizeof(ret->header));
@@ -135,7 +143,9 @@ uint64_t server_time(const ServerSnapshot *snapshot, RawTime raw)
 static void stamp(const ServerBatch *batch, const ServerRequest *request, const ServerQuestion *question,
                   uint64_t random, uint64_t *ret_receive, uint64_t *ret_transmit)
 {
-    uint64_t receive = server_time(&batch->snapshot, request->received);
+    /* Of the few seconds that it may have waited, a double has all the bits. */
+    uint64_t waited = (uint64_t) ((double) (batch->now.ns - request->received.ns) * batch->pace);
+    uint64_t receive = batch->told - waited;
     uint64_t transmit = ((batch->told & ~batch->fuzz_mask) | (random & batch->fuzz_mask)) & ~UINT64_C(1);
 
     receive = ((receive & ~batch->fuzz_mask) | (random >> 32 & batch->fuzz_mask)) | 1;

@@ -41,10 +41,12 @@ uint64_t server_fuzz_mask(int64_t precision);
 typedef struct ServerBatch {
     uint8_t header[24]; /* up to the reference timestamp; version, mode and poll are still missing */
     uint64_t fuzz_mask; /* bits of a timestamp below the precision */
+    uint8_t fuzz_bits;  /* their number */
     int8_t min_poll;    /* log2 s, told to clients; INT8_MIN: none */
     MonoRoot mono_root; /* without the receive timestamp */
     RawTime now;        /* when the answers are made */
     uint64_t told;      /* the same (NtpTime), as it is told */
+    double pace;        /* of told time against the kernel clock, NtpTime per ns */
     ServerSnapshot snapshot;
 } ServerBatch;
 
