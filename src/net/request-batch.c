@@ -29,6 +29,8 @@
 #define LINE_SIZE   ((size_t) 64)
 /* Longer packets are cut and then refused. */
 #define REQUEST_MAX NTP_PACKET_MAX
+/* Less than by which the clock is stepped, and more than the readings of two clocks are apart, ns. */
+#define STEP_MIN    (10 * NSEC_PER_USEC)
 /* Answers of a batch that the kernel is asked to stamp. */
 #define STAMPS_MAX  4
 /* Control data of a request: a timestamp triple, the address that was asked, room to spare. That of its
@@ -70,7 +72,9 @@ struct RequestBatch {
     void *userdata;
     size_t used;             /* places that the last batch has touched */
     size_t stampers[3];      /* answers of this batch, by Stamper */
+    bool has_snapshot;       /* of the batches that are served now */
     ServerSnapshot snapshot; /* of this batch */
+    int64_t apart;           /* the two clocks when it was made, ns */
     struct mmsghdr requests[REQUEST_BATCH_MAX], answers[REQUEST_BATCH_MAX];
     struct iovec request_io[REQUEST_BATCH_MAX], answer_io[REQUEST_BATCH_MAX];
     Source from[REQUEST_BATCH_MAX];
@@ -345,23 +349,47 @@ static void send_and_stamp(RequestBatch *batch, RequestSocket *socket, size_t co
         request_socket_read_stamps(socket, on_stamp, batch);
 }
 
-bool request_batch_serve(RequestBatch *batch, RequestSocket *socket)
+/* A snapshot is good until something happens, and between two batches only one thing can: somebody steps the
+ * clock, and then one of the two that we read has moved and the other has not. */
+static void keep_snapshot(RequestBatch *batch, Now now)
+{
+    int64_t apart = now.raw.ns - now.mono.ns;
+
+    if (batch->has_snapshot && llabs(apart - batch->apart) < STEP_MIN)
+        return;
+    batch->handlers->snapshot(batch->userdata, now, &batch->snapshot);
+    batch->has_snapshot = true;
+    batch->apart = apart;
+}
+
+static bool serve_one(RequestBatch *batch, RequestSocket *socket)
 {
     ServerBatch told;
     size_t answers = 0;
 
-    size_t received = receive(batch, request_socket_fd(socket));
+    int fd = request_socket_fd(socket);
+    size_t received = receive(batch, fd);
     if (received == 0)
         return false;
     Now now = batch->handlers->now();
-    batch->handlers->snapshot(batch->userdata, now, &batch->snapshot);
+    keep_snapshot(batch, now);
     server_batch_start(&batch->snapshot, now.raw, server_shard_min_poll(batch->shard), &told);
     memset(batch->stampers, 0, sizeof batch->stampers);
     batch->free = batch->answer_bytes;
     for (size_t i = 0; i < received; i++)
-        answers += answer_one(batch, &told, now, request_socket_fd(socket), i, answers);
+        answers += answer_one(batch, &told, now, fd, i, answers);
     send_and_stamp(batch, socket, answers);
     return received == REQUEST_BATCH_MAX;
+}
+
+bool request_batch_serve(RequestBatch *batch, RequestSocket *socket, size_t batches)
+{
+    bool more = true;
+
+    batch->has_snapshot = false;
+    for (size_t i = 0; i < batches && more; i++)
+        more = serve_one(batch, socket);
+    return more;
 }
 
 void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length)

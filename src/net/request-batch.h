@@ -33,7 +33,7 @@ typedef struct AnswerWay {
 typedef struct RequestBatchHandlers {
     /* The present, both clocks read together. */
     Now (*now)(void);
-    /* What our time is at that instant, once for each batch. */
+    /* What our time is at that instant, once for batches that are served one after another. */
     void (*snapshot)(void *userdata, Now now, ServerSnapshot *ret);
     /* An answer that Samba has to sign first. NULL: there will be none. */
     void (*to_sign)(void *userdata, const MsSntpAnswer *answer, const AnswerWay *way);
@@ -45,8 +45,9 @@ int request_batch_new(ServerShard *shard, const RequestBatchHandlers *handlers, 
 RequestBatch *request_batch_free(RequestBatch *batch);
 DEFINE_CLEANUP(RequestBatch, request_batch_free);
 
-/* Serves what waits on a socket, one batch at most. Returns whether there may be more. */
-bool request_batch_serve(RequestBatch *batch, RequestSocket *socket);
+/* Serves what waits on a socket, so many batches at most, during which the caller changes nothing of what our
+ * time is. Returns whether there may be more. */
+bool request_batch_serve(RequestBatch *batch, RequestSocket *socket, size_t batches);
 
 /* Sends an answer that could not leave with its batch; not when the clock was stepped meanwhile. */
 void request_batch_send(RequestBatch *batch, const AnswerWay *way, const uint8_t *bytes, size_t length);

@@ -110,11 +110,10 @@ static int on_requests(sd_event_source *source, int fd, uint32_t revents, void *
     (void) fd;
     if (revents & EPOLLERR)
         request_batch_on_error(batch, socket->requests);
-    if (!request_batch_serve(batch, socket->requests))
+    if (!request_batch_serve(batch, socket->requests, 1))
         return 0;
     int r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    for (int i = 1; i < BATCHES_AT_ONCE && request_batch_serve(batch, socket->requests); i++)
-        ;
+    (void) request_batch_serve(batch, socket->requests, BATCHES_AT_ONCE - 1);
     return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 

@@ -85,8 +85,9 @@ static bool serve_socket(ServerWorker *worker, RequestSocket *socket, short even
 
     if (events & POLLERR)
         request_batch_on_error(worker->batch, socket);
+    /* One at a time: the event loop may say something new meanwhile. */
     for (int i = 0; i < BATCHES_AT_ONCE && more; i++)
-        more = request_batch_serve(worker->batch, socket);
+        more = request_batch_serve(worker->batch, socket, 1);
     return more;
 }
 

@@ -29,14 +29,20 @@ static MsSntpAnswer to_be_signed;
 static AnswerWay way_back;
 static unsigned unsigned_answers;
 static int last_error;
+static unsigned until_step; /* readings of the clock until it is stepped by STEP; 0: it is not */
+static bool stepped;
+
+#define STEP NSEC_PER_SEC
 
 static Now now(void)
 {
     struct timespec mono, raw;
 
+    if (until_step > 0 && --until_step == 0)
+        stepped = true;
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &mono), 0);
     assert_int_equal(clock_gettime(CLOCK_REALTIME, &raw), 0);
-    return (Now) {.mono = {ns_from_timespec(mono)}, .raw = {ns_from_timespec(raw)}};
+    return (Now) {.mono = {ns_from_timespec(mono)}, .raw = {ns_from_timespec(raw) + (stepped ? STEP : 0)}};
 }
 
 static void snapshot(void *userdata, Now at, ServerSnapshot *ret)
@@ -45,7 +51,7 @@ static void snapshot(void *userdata, Now at, ServerSnapshot *ret)
     snapshots++;
     *ret = (ServerSnapshot) {.base = at.raw.ns,
                              .valid_from = valid_from,
-                             .stratum = 2,
+                             .stratum = stepped ? 3 : 2,
                              .precision = -24,
                              .reference_id = 0x01020304};
 }
@@ -84,7 +90,8 @@ static int setup(void **state)
     const RateLimitConfig no_limit = {0};
 
     (void) state;
-    snapshots = failures = unsigned_answers = 0;
+    snapshots = failures = unsigned_answers = until_step = 0;
+    stepped = false;
     valid_from = INT64_MIN;
     assert_true(sd_event_new(&event) >= 0);
     of_hands.event = event;
@@ -274,7 +281,32 @@ static void test_many(void **state)
     server_hands_report(hands, (MonoTime) {0}, &report);
     assert_int_equal(report.verdicts[SERVER_ANSWERED], COUNT);
     assert_int_equal(report.verdicts[SERVER_MALFORMED], COUNT / 10 + COUNT / 50);
-    assert_true(snapshots < COUNT / 4); /* one for each batch */
+    assert_true(snapshots < COUNT / 4); /* one for each batch at most */
+}
+
+/* The third of several batches in a row finds the clock stepped, and is not answered from what was known
+ * before. */
+static void test_step_between_batches(void **state)
+{
+    enum { COUNT = 5 * REQUEST_BATCH_MAX, STEPPED = 2 * REQUEST_BATCH_MAX };
+    ServerConfig config = {.port = free_port()};
+    const ServerListen listen = {.config = &config, .v4 = true};
+    NtpPacket answer;
+
+    (void) state;
+    assert_int_equal(server_sockets_open(sockets, &listen), 1);
+    int fd = client_of("127.0.0.1", config.port);
+    for (size_t i = 0; i < COUNT; i++)
+        ask(fd, (uint8_t) i);
+    until_step = 3;
+    assert_true(sd_event_run(event, PATIENCE_US) > 0);
+    assert_true(stepped);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(receive(fd, &answer));
+        assert_int_equal(answer.origin.value, i);
+        assert_int_equal(answer.stratum, i < STEPPED ? 2 : 3);
+    }
+    close(fd);
 }
 
 /* --- interleaved mode --- */
@@ -497,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_step_between_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kernel_stamps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_some_kernel_stamps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
