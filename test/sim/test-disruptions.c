@@ -201,6 +201,40 @@ static void test_clock_is_set(void **state)
     }
 }
 
+/* Why the clock is not right is what came over it, until the sources have been heard; then it is what they
+ * say. */
+static void test_reason_yields(void **state)
+{
+    static const struct {
+        const char *name;
+        double apart; /* s, between what each of them says */
+        bool silent;
+        ClockReason reason;
+    } rows[] = {
+        {"they agree", 0, false, CLOCK_SYNCHRONIZED},
+        {"they contradict each other", 5, false, CLOCK_NO_MAJORITY},
+        {"they are silent", 0, true, CLOCK_DISRUPTED},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        cleanup_(sim_freep) Sim *sim = build(i + 1, 3, true);
+
+        sim_start(sim);
+        sim_run(sim, HOUR);
+        for (size_t k = 0; k < 3; k++) {
+            sim_server(sim, k)->offset = rows[i].apart * (double) k;
+            if (rows[i].silent)
+                sim_server(sim, k)->outages[0] = (SimOutage) {HOUR, INFINITY};
+        }
+        sim_jump(sim, 3);
+        assert_in_doubt(sim, CLOCK_DISRUPTED, rows[i].name);
+        sim_run(sim, 120);
+        if (report_of(sim).reason != rows[i].reason)
+            fail_msg("%s: %s", rows[i].name, clock_reason_name(report_of(sim).reason));
+    }
+}
+
 /* Both at once: each is told as what it is. */
 static void test_asleep_and_set(void **state)
 {
@@ -426,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_sleep_changes_the_oscillator),
         cmocka_unit_test(test_clock_is_set),
+        cmocka_unit_test(test_reason_yields),
         cmocka_unit_test(test_asleep_and_set),
         cmocka_unit_test(test_slewed_at_the_limit),
         cmocka_unit_test(test_policies),

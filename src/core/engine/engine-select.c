@@ -188,13 +188,14 @@ static void note_outcomes(Engine *engine)
 /* Why nothing is selected, from the sources' side where selection cannot know it. */
 static ClockReason reason_of_failure(const Engine *engine)
 {
-    size_t resolved = 0, online = 0, answered = 0, starting = 0, stuck = 0;
+    size_t resolved = 0, online = 0, answered = 0, heard = 0, starting = 0, stuck = 0;
 
     for (size_t i = 0; i < engine->source_count; i++) {
         const Source *source = engine->sources[i];
         resolved += source_is_resolved(source);
         online += source->online;
         answered += source->client.report.valid;
+        heard += source->has_last;
         stuck += source->online && source_nts_is_stuck(source);
         starting += may_still_start(source) || (source->online && source->lookup.asked);
     }
@@ -204,7 +205,7 @@ static ClockReason reason_of_failure(const Engine *engine)
         return CLOCK_ALL_OFFLINE;
     if (engine->refused)
         return CLOCK_EXCESSIVE;
-    if (engine->disruption != CLOCK_SYNCHRONIZED)
+    if (engine->disruption != CLOCK_SYNCHRONIZED && (heard == 0 || starting > 0))
         return engine->disruption;
     if (answered == 0 && starting > 0)
         return CLOCK_STARTING;
