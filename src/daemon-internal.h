@@ -3,7 +3,7 @@
 #pragma once
 
 /* What the files of the daemon share: daemon.c creates and runs it, daemon-service.c is its face,
- * daemon-network.c hears of the network. */
+ * daemon-network.c hears of the network, daemon-clock.c of what comes over the clock. */
 
 #include <systemd/sd-event.h>
 
@@ -12,6 +12,7 @@
 #include "bus/bus.h"
 #include "core/api/service.h"
 #include "daemon.h"
+#include "hw/clock-watch.h"
 #include "key-server.h"
 #include "log-files.h"
 #include "net/routes.h"
@@ -30,6 +31,7 @@ struct Daemon {
     sd_event *event;
     sd_event_source *timer, *limit, *post;
     KernelClock *clock;
+    ClockWatch *clock_watch; /* NULL: it cannot be watched */
     PortSharing *sharing;
     Exchanges *exchanges;
     Lookup *lookup;
@@ -71,6 +73,11 @@ void daemon_on_network_state(void *userdata, const NetworkState *state);
 void daemon_on_offered(void *userdata, const OfferedServers *offered);
 void daemon_on_provider(void *userdata, OfferProvider provider, bool complete);
 void daemon_on_network_changed(void *userdata);
+
+/* Has the engine told of what comes over the clock. Without it the next packet or timer finds out. */
+void daemon_watch_clock(Daemon *daemon);
+/* Logind's news; userdata is the Daemon. */
+void daemon_on_sleep(void *userdata, bool begins);
 
 /* Whether the kernel may be told that the clock is right, and so keep the RTC in time. */
 bool daemon_rtc_sync(const Config *config);

@@ -165,6 +165,8 @@ static int daemon_drain(Daemon *daemon)
     LogRecord record;
     Event event;
 
+    if (daemon->clock_watch)
+        clock_watch_look(daemon->clock_watch);
     ActionsOutcome outcome = actions_run(&daemon->world, daemon->engine, &status);
     while (engine_next_event(daemon->engine, &event))
         publish(daemon, &event);
@@ -437,6 +439,7 @@ static const BusHandlers bus_handlers = {
     .on_offered = daemon_on_offered,
     .on_provider = daemon_on_provider,
     .on_network_changed = daemon_on_network_changed,
+    .on_sleep = daemon_on_sleep,
 };
 
 static const NetworkdHandlers networkd_handlers = {
@@ -518,6 +521,7 @@ static int connect_parts(Daemon *daemon)
     (void) daemon_load_keys(daemon, NULL);
     if ((r = follow_routes(daemon)) < 0 || (r = new_engine(daemon)) < 0)
         return r;
+    daemon_watch_clock(daemon);
     /* Nobody manages a daemon that is about to end, or reads its logs. */
     if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
         return 0;
@@ -567,6 +571,7 @@ Daemon *daemon_free(Daemon *daemon)
     bus_free(daemon->bus);
     source_dirs_free(daemon->source_dirs);
     networkd_free(daemon->networkd);
+    clock_watch_free(daemon->clock_watch);
     time_server_free(daemon->server);
     key_server_free(daemon->key_server);
     lookup_free(daemon->lookup);

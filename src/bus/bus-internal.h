@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
+#include "bus/login.h"
 #include "bus/network-manager.h"
 #include "bus/nts-checks.h"
 #include "bus/polkit.h"
@@ -39,6 +40,7 @@ struct Bus {
     WaitSynchronized *waits;
     NtsChecks *checks;
     NetworkManager *network_manager; /* NULL: nobody wants to know of networks */
+    Login *login;                    /* NULL: nobody wants to know of sleep */
 
     /* Sources in the order in which they were added. */
     ExportedSource **sources;

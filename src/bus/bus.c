@@ -48,6 +48,7 @@ static void drop_calls(Bus *bus)
     bus->waits = wait_synchronized_free(bus->waits);
     bus->checks = nts_checks_free(bus->checks);
     bus->network_manager = network_manager_free(bus->network_manager);
+    bus->login = login_free(bus->login);
 }
 
 static void disconnect(Bus *bus)
@@ -181,6 +182,8 @@ static int connect_once(Bus *bus)
     if (r >= 0 && bus->handlers.on_network_state)
         r = network_manager_new(bus->connection, &bus->handlers, bus->handlers_userdata,
                                 &bus->network_manager);
+    if (r >= 0 && bus->handlers.on_sleep)
+        r = login_new(bus->connection, &bus->handlers, bus->handlers_userdata, &bus->login);
     return r;
 }
 

@@ -7,6 +7,7 @@
  * Nothing here blocks, and nothing depends on the bus being there: it is waited for, it may go and come back,
  * its name may be refused. The objects show what the Service says at the moment of the question. */
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "base/macros.h"
@@ -35,6 +36,9 @@ typedef struct BusHandlers {
     void (*on_provider)(void *userdata, OfferProvider provider, bool complete);
     /* A way may have opened or closed, or others be asked about names. */
     void (*on_network_changed)(void *userdata);
+
+    /* Logind says that the machine is about to sleep, or has woken up; may be NULL. */
+    void (*on_sleep)(void *userdata, bool begins);
 } BusHandlers;
 
 /* Starts connecting to DBUS_SYSTEM_BUS_ADDRESS or the standard address, and serves as long as it lives.

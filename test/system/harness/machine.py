@@ -21,6 +21,13 @@ DEFAULT_ROOT = pathlib.Path(__file__).resolve().parents[3] / "build/test/root"
 COUNT = itertools.count(1)
 
 
+def lab_sleep():
+    """What a machine needs to be able to sleep, Machine(sleeps=...): see lab/sleep.c."""
+    root = pathlib.Path(os.environ.get("TIMEBALL_ROOT") or DEFAULT_ROOT).resolve()
+    folders = [root.parent / "gcc", LAB.parents[2] / "build"]
+    return next(path for folder in folders if (path := folder / "test/system/lab-sleep.so").exists())
+
+
 class Unbootable(Exception):
     """The kernel of User-Mode Linux does not start here; says why."""
 
@@ -35,10 +42,10 @@ class Done:
 
 class Machine:
     """A machine that runs until stop(). netns: where the tap device is; address: of vec0, with its prefix;
-    files: {path: text} laid over its disk; enable: units that start at boot."""
+    files: {path: text} laid over its disk; enable: units that start at boot; sleeps: the file lab-sleep.so, for suspend()."""
 
     def __init__(self, root=None, clock=None, netns=None, tap=None, address=None, files=None, enable=(),
-                 name="harbour", memory="384M", limit=90):
+                 name="harbour", memory="384M", sleeps=None, limit=90):
         self.number = 0
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="timeball-lab-"))
         self.folder.chmod(0o755)
@@ -61,12 +68,22 @@ class Machine:
             words = ["ip", "netns", "exec", netns] + words
         with open(self.folder / "console", "wb") as console:
             self.popen = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                                          start_new_session=True)
+                                          start_new_session=True, env=self.environment(sleeps))
         try:
             soon(self.is_up, limit, 0.1, what="the boot of a lab machine")
         except BaseException:
             self.discard()
             raise
+
+    def environment(self, sleeps):
+        preloaded = {"LD_PRELOAD": str(sleeps), "LAB_SLEEP": str(self.folder / "sleep")} if sleeps else {}
+        return {**os.environ, **preloaded}
+
+    def suspend(self, seconds):
+        """The machine sleeps for so many seconds, as systemctl suspend has it; returns when it has woken up."""
+        slept = self.run(f"echo {seconds} >/lab/sleep; systemctl start systemd-logind && systemctl suspend", limit=60)
+        soon(lambda: "PM: suspend exit" in self.said("dmesg"), seconds + 60, 0.5, what="the end of the sleep")
+        return slept
 
     def is_up(self):
         if (self.folder / "up").exists():
