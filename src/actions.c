@@ -122,7 +122,8 @@ ActionsOutcome actions_run(const World *world, Engine *engine, int *ret_status)
         case ACTION_SEND: send_packet(world, &action); break;
         case ACTION_CLOSE: exchanges_close(world->exchanges, action.close); break;
         case ACTION_RESOLVE:
-            lookup_ask(world->lookup, action.resolve.source.value, &action.resolve.question);
+            resolver_ask(world->resolver, &action.resolve.question, world->on_resolved, world->userdata,
+                         action.resolve.source.value);
             break;
         case ACTION_SET_FREQUENCY: set_frequency(world, engine, &action); break;
         case ACTION_STEP: step(world, engine, &action); break;

@@ -9,7 +9,7 @@
 #include "hw/kernel-clock.h"
 #include "key-establisher.h"
 #include "net/exchange.h"
-#include "net/lookup.h"
+#include "resolver.h"
 
 /* What actions act on. Nothing here is owned. */
 typedef struct World {
@@ -18,7 +18,9 @@ typedef struct World {
     bool may_set_clock; /* otherwise an action on the clock is answered as refused */
     bool rtc_sync;      /* the kernel may hear that it is synchronised */
     Exchanges *exchanges;
-    Lookup *lookup;
+    Resolver *resolver;
+    ResolverHandler on_resolved;
+    void *userdata; /* of on_resolved */
     KeyEstablisher *keys;
     const char *drift_file;    /* NULL: none */
     const char *updates_file;  /* NULL: none */

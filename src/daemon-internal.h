@@ -34,7 +34,7 @@ struct Daemon {
     ClockWatch *clock_watch; /* NULL: it cannot be watched */
     PortSharing *sharing;
     Exchanges *exchanges;
-    Lookup *lookup;
+    Resolver *resolver;
     Routes *routes; /* NULL: the kernel tells us nothing of the network, or we end soon */
     KeyRing *keys;
     KeyEstablisher *establisher;

@@ -336,6 +336,7 @@ static CommandResult service_check_nts(void *userdata, const NtsCheckRequest *re
         .family = daemon->options->family,
         .keys = daemon->establisher,
         .sharing = daemon->sharing,
+        .resolver = daemon->resolver,
         .aead = aead_ciphers(),
     };
     char options[64];

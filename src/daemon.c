@@ -68,11 +68,25 @@ static void on_resolved(void *userdata, uint64_t source, const LookupAnswer *ans
     engine_on_resolved(daemon->engine, (SourceId) {(uint32_t) source}, answer, kernel_clock_now());
 }
 
-static void on_routes_changed(void *userdata)
+static bool ask_resolved(void *userdata, uint64_t ticket, const LookupQuestion *question)
 {
     Daemon *daemon = userdata;
 
-    engine_on_network_changed(daemon->engine, kernel_clock_now());
+    return daemon->bus && bus_ask_name(daemon->bus, ticket, question);
+}
+
+static void on_name(void *userdata, uint64_t ticket, const LookupAnswer *answer)
+{
+    Daemon *daemon = userdata;
+
+    resolver_on_name(daemon->resolver, ticket, answer);
+}
+
+static bool clock_is_right(void *userdata)
+{
+    const Daemon *daemon = userdata;
+
+    return engine_clock_is_right(daemon->engine, kernel_clock_now());
 }
 
 static void on_keys_established(void *userdata, SourceId source, const NtsEstablishment *establishment)
@@ -392,6 +406,7 @@ static int new_server(Daemon *daemon)
         .authenticator = key_ring_authenticator(daemon->keys),
         .snapshot = serve_snapshot,
         .on_access = on_access,
+        .resolver = daemon->resolver,
         .userdata = daemon,
     };
 
@@ -439,6 +454,7 @@ static const BusHandlers bus_handlers = {
     .on_offered = daemon_on_offered,
     .on_provider = daemon_on_provider,
     .on_network_changed = daemon_on_network_changed,
+    .on_name = on_name,
     .on_sleep = daemon_on_sleep,
 };
 
@@ -471,7 +487,7 @@ static int follow_routes(Daemon *daemon)
 {
     if (daemon->mode == ENGINE_SET_ONCE || daemon->mode == ENGINE_SHOW_ONCE)
         return 0;
-    int r = routes_new(daemon->event, on_routes_changed, daemon, &daemon->routes);
+    int r = routes_new(daemon->event, daemon_on_network_changed, daemon, &daemon->routes);
     if (r == -ENOMEM)
         return r;
     if (r < 0)
@@ -487,6 +503,12 @@ static int connect_parts(Daemon *daemon)
 {
     IpFamily family = daemon->options->family;
     ExchangesSetup exchanges = {.family = family, .handlers = &exchange_handlers, .userdata = daemon};
+    ResolverSetup resolver = {
+        .family = family,
+        .ask_resolved = ask_resolved,
+        .clock_is_right = clock_is_right,
+        .userdata = daemon,
+    };
     int r;
 
     if ((r = sd_event_new(&daemon->event)) < 0 || (r = watch_signals(daemon)) < 0 ||
@@ -497,9 +519,10 @@ static int connect_parts(Daemon *daemon)
     if ((r = port_sharing_new(&daemon->sharing)) < 0)
         return r;
     exchanges.event = daemon->event;
+    resolver.event = daemon->event;
     exchanges.sharing = daemon->sharing;
     if ((r = exchanges_new(&exchanges, &daemon->config->net, &daemon->exchanges)) < 0 ||
-        (r = lookup_new(daemon->event, family, on_resolved, daemon, &daemon->lookup)) < 0 ||
+        (r = resolver_new(&resolver, &daemon->resolver)) < 0 ||
         (r = key_establisher_new(daemon->event, daemon->journal, daemon->config,
                                  daemon->mode != ENGINE_SHOW_ONCE, &key_handlers, daemon,
                                  &daemon->establisher)) < 0)
@@ -510,7 +533,9 @@ static int connect_parts(Daemon *daemon)
         .may_set_clock = daemon->world.may_set_clock,
         .rtc_sync = daemon_rtc_sync(daemon->config),
         .exchanges = daemon->exchanges,
-        .lookup = daemon->lookup,
+        .resolver = daemon->resolver,
+        .on_resolved = on_resolved,
+        .userdata = daemon,
         .keys = daemon->establisher,
         .drift_file = daemon->config->daemon.drift_file,
         .nts_directory = daemon->config->nts.dump_dir,
@@ -574,7 +599,7 @@ Daemon *daemon_free(Daemon *daemon)
     clock_watch_free(daemon->clock_watch);
     time_server_free(daemon->server);
     key_server_free(daemon->key_server);
-    lookup_free(daemon->lookup);
+    resolver_free(daemon->resolver);
     routes_free(daemon->routes);
     key_establisher_free(daemon->establisher);
     exchanges_free(daemon->exchanges);

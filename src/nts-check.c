@@ -11,11 +11,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/text.h"
 #include "core/ntp/client.h"
 #include "hw/kernel-clock.h"
 #include "net/exchange.h"
-#include "net/lookup.h"
 #include "net/stream.h"
 #include "nts/ke-client.h"
 
@@ -41,7 +39,7 @@ struct NtsCheck {
     NtsCheckReport report;
     sd_event_source *begin, *end, *limit, *timer;
 
-    Lookup *lookup;
+    Resolver *resolver;
     LookupAnswer found; /* the server, whose addresses are tried one after the other */
     size_t next_address;
     TrustSet *trust;
@@ -225,12 +223,11 @@ static int begin_ntp(NtsCheck *check, const IpAddress *address)
 
 /* --- Keys -------------------------------------------------------------------------------------------- */
 
+static void on_resolved(void *userdata, uint64_t id, const LookupAnswer *answer);
+
 static void look_up(NtsCheck *check, IpFamily family, const char *name)
 {
-    LookupQuestion question = {.family = family};
-
-    (void) text_copy(question.name, sizeof(question.name), name);
-    lookup_ask(check->lookup, 0, &question);
+    resolver_ask_host(check->resolver, name, family, on_resolved, check, 0);
 }
 
 static void on_established(NtsCheck *check)
@@ -419,11 +416,10 @@ int nts_check_new(const NtsCheckSetup *setup, const SourceConfig *source, NtsChe
         .source = *source,
         .family = setup->family,
         .sharing = setup->sharing,
+        .resolver = setup->resolver,
         .aead = setup->aead,
     };
     int r = key_establisher_open_trust(setup->keys, source->cert_set, &check->trust);
-    if (r >= 0)
-        r = lookup_new(check->event, check->family, on_resolved, check, &check->lookup);
     if (r >= 0)
         r = add_sources(check);
     if (r < 0)
@@ -443,7 +439,7 @@ NtsCheck *nts_check_free(NtsCheck *check)
     exchanges_free(check->exchanges);
     stream_free(check->stream);
     ke_client_free(check->keys);
-    lookup_free(check->lookup);
+    resolver_forget(check->resolver, check);
     nts_client_free(check->nts);
     source_stats_free(check->stats);
     trust_set_unref(check->trust);

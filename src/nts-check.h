@@ -12,6 +12,7 @@
 #include "core/ntp/aead.h"
 #include "key-establisher.h"
 #include "net/port-sharing.h"
+#include "resolver.h"
 
 typedef struct NtsCheckSetup {
     sd_event *event;      /* referenced */
@@ -19,6 +20,7 @@ typedef struct NtsCheckSetup {
     IpFamily family;      /* the only one that is used, IP_UNSPEC: both */
     KeyEstablisher *keys; /* whose trust counts; during nts_check_new() only */
     PortSharing *sharing; /* borrowed */
+    Resolver *resolver;   /* the same */
     Aead aead;
 } NtsCheckSetup;
 

@@ -14,7 +14,6 @@
 #include "base/text.h"
 #include "core/ntp/access.h"
 #include "hw/kernel-clock.h"
-#include "net/lookup.h"
 #include "net/server-socket.h"
 #include "net/signd.h"
 
@@ -47,7 +46,6 @@ struct TimeServer {
     ServerHands *hands;
     ServerSockets *sockets;
     Signd *signd; /* NULL: nobody signs for us */
-    Lookup *lookup;
     sd_event_source *retry;
     uint64_t retry_after; /* s; 0: nothing has failed yet */
     bool v4, v6;          /* sockets were opened for */
@@ -176,19 +174,6 @@ static int rebuild(TimeServer *server)
     return 0;
 }
 
-static void look_up(TimeServer *server)
-{
-    for (size_t i = 0; i < server->line_count; i++) {
-        Line *line = &server->lines[i];
-        if (!line->host || line->question != 0 || line->found.count > 0)
-            continue;
-        line->question = ++server->last_question;
-        LookupQuestion question = {0};
-        (void) text_copy(question.name, sizeof question.name, line->host);
-        lookup_ask(server->lookup, line->question, &question);
-    }
-}
-
 static void on_resolved(void *userdata, uint64_t question, const LookupAnswer *answer)
 {
     TimeServer *server = userdata;
@@ -209,6 +194,17 @@ static void on_resolved(void *userdata, uint64_t question, const LookupAnswer *a
         line->found.count = 0;
     else
         listen_as_allowed(server, false);
+}
+
+static void look_up(TimeServer *server)
+{
+    for (size_t i = 0; i < server->line_count; i++) {
+        Line *line = &server->lines[i];
+        if (!line->host || line->question != 0 || line->found.count > 0)
+            continue;
+        line->question = ++server->last_question;
+        resolver_ask_host(server->setup.resolver, line->host, IP_UNSPEC, on_resolved, server, line->question);
+    }
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -428,8 +424,6 @@ static int connect_parts(TimeServer *server)
     sockets.hands = server->hands;
     sockets.sharing = server->setup.sharing;
     if ((r = server_sockets_new(&sockets, &server->sockets)) < 0 ||
-        (r = lookup_new(server->setup.event, server->setup.family, on_resolved, server, &server->lookup)) <
-            0 ||
         (r = sd_event_add_time(server->setup.event, &server->retry, CLOCK_MONOTONIC, 0, USEC, on_retry,
                                server)) < 0)
         return r;
@@ -456,7 +450,7 @@ TimeServer *time_server_free(TimeServer *server)
     if (!server)
         return NULL;
     sd_event_source_disable_unref(server->retry);
-    lookup_free(server->lookup);
+    resolver_forget(server->setup.resolver, server);
     signd_free(server->signd);
     server_sockets_free(server->sockets);
     server_hands_free(server->hands);

@@ -11,6 +11,7 @@
 #include "core/api/command.h"
 #include "core/config/config.h"
 #include "net/server-socket.h"
+#include "resolver.h"
 
 typedef struct TimeServer TimeServer;
 
@@ -20,6 +21,7 @@ typedef struct TimeServerSetup {
     IpFamily family; /* the only one that is used; IP_UNSPEC: both */
     uint8_t secret[2 * SIPHASH_KEY_SIZE + sizeof(uint32_t)];
     PortSharing *sharing;        /* borrowed for ever */
+    Resolver *resolver;          /* the same */
     Authenticator authenticator; /* must stay as long as the server */
     NtsServer nts;               /* the same */
     const PassedSocket *passed;  /* borrowed for ever */

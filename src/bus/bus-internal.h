@@ -13,6 +13,7 @@
 #include "bus/network-manager.h"
 #include "bus/nts-checks.h"
 #include "bus/polkit.h"
+#include "bus/resolved.h"
 #include "bus/views.h"
 #include "bus/wait-synchronized.h"
 
@@ -41,6 +42,7 @@ struct Bus {
     NtsChecks *checks;
     NetworkManager *network_manager; /* NULL: nobody wants to know of networks */
     Login *login;                    /* NULL: nobody wants to know of sleep */
+    Resolved *resolved;
 
     /* Sources in the order in which they were added. */
     ExportedSource **sources;

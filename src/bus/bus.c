@@ -49,6 +49,7 @@ static void drop_calls(Bus *bus)
     bus->checks = nts_checks_free(bus->checks);
     bus->network_manager = network_manager_free(bus->network_manager);
     bus->login = login_free(bus->login);
+    bus->resolved = resolved_free(bus->resolved);
 }
 
 static void disconnect(Bus *bus)
@@ -184,6 +185,10 @@ static int connect_once(Bus *bus)
                                 &bus->network_manager);
     if (r >= 0 && bus->handlers.on_sleep)
         r = login_new(bus->connection, &bus->handlers, bus->handlers_userdata, &bus->login);
+    if (r >= 0 && bus->handlers.on_name)
+        r = resolved_new(bus->connection,
+                         &(ResolvedHandlers) {bus->handlers.on_name, bus->handlers.on_network_changed},
+                         bus->handlers_userdata, &bus->resolved);
     return r;
 }
 
@@ -223,6 +228,11 @@ int bus_new(sd_event *event, const Service *service, const BusHandlers *handlers
     connect_or_retry(bus);
     *ret = TAKE_PTR(bus);
     return 0;
+}
+
+bool bus_ask_name(Bus *bus, uint64_t ticket, const LookupQuestion *question)
+{
+    return bus->resolved && resolved_ask(bus->resolved, ticket, question);
 }
 
 Bus *bus_free(Bus *bus)

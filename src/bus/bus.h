@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macros.h"
+#include "core/api/name-lookup.h"
 #include "core/api/network.h"
 #include "core/api/service.h"
 
@@ -39,6 +40,10 @@ typedef struct BusHandlers {
 
     /* Logind says that the machine is about to sleep, or has woken up; may be NULL. */
     void (*on_sleep)(void *userdata, bool begins);
+
+    /* The one answer to a question of bus_ask_name(). NULL: resolved or the bus has gone, and somebody else
+     * is to be asked. With it, on_network_changed is there, too. */
+    void (*on_name)(void *userdata, uint64_t ticket, const LookupAnswer *answer);
 } BusHandlers;
 
 /* Starts connecting to DBUS_SYSTEM_BUS_ADDRESS or the standard address, and serves as long as it lives.
@@ -48,6 +53,10 @@ int bus_new(sd_event *event, const Service *service, const BusHandlers *handlers
             Bus **ret) must_check_;
 Bus *bus_free(Bus *bus);
 DEFINE_CLEANUP(Bus, bus_free);
+
+/* Asks systemd-resolved. False: it is not there; on_name is not called. The question is no literal address.
+ */
+bool bus_ask_name(Bus *bus, uint64_t ticket, const LookupQuestion *question) must_check_;
 
 /* To be called after each event of the engine: emits signals, marks what has changed. PropertiesChanged is
  * sent when the loop comes round, once for each object. */

@@ -17,12 +17,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "net/service-records.h"
 #include "net/thread.h"
 
 /* The resolver keeps packets on its stack. */
-#define STACK_SIZE (256 * 1024)
+#define STACK_SIZE   (256 * 1024)
+/* No further host of a service is looked up after that time, s. */
+#define SERVICE_TIME 60
 
 typedef struct Question Question;
 struct Question {
@@ -49,7 +53,6 @@ typedef struct Desk {
 struct Lookup {
     sd_event *event;
     sd_event_source *source;
-    IpFamily family;
     LookupHandler handler;
     void *userdata;
     Desk *desk;
@@ -99,20 +102,49 @@ static void desk_leave(Desk *desk)
     free(desk);
 }
 
-static void question_answer(Question *question)
+/* The addresses of a host, as places like `place`. */
+static void ask_host(const char *name, IpFamily family, LookupPlace place, LookupAnswer *answer)
 {
     static const int families[] = {[IP_UNSPEC] = AF_UNSPEC, [IP_V4] = AF_INET, [IP_V6] = AF_INET6};
-    struct addrinfo hints = {.ai_family = families[question->asked.family], .ai_socktype = SOCK_DGRAM};
+    struct addrinfo hints = {.ai_family = families[family], .ai_socktype = SOCK_DGRAM};
     struct addrinfo *list = NULL;
+    IpEndpoint found;
 
-    if (getaddrinfo(question->asked.name, NULL, &hints, &list) != 0)
+    if (getaddrinfo(name, NULL, &hints, &list) != 0)
         return;
-    for (struct addrinfo *a = list; a; a = a->ai_next) {
-        LookupPlace place = {0};
-        if (ip_endpoint_from_sockaddr(a->ai_addr, a->ai_addrlen, &place.endpoint))
-            lookup_answer_add(&question->answer, &place);
-    }
+    for (struct addrinfo *a = list; a; a = a->ai_next)
+        if (ip_endpoint_from_sockaddr(a->ai_addr, a->ai_addrlen, &found)) {
+            place.endpoint.address = found.address;
+            lookup_answer_add(answer, &place);
+        }
     freeaddrinfo(list);
+}
+
+static time_t seconds(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* The hosts of a service, those of the lowest priority first: there may be no time for all of them. */
+static void ask_service(const LookupQuestion *asked, LookupAnswer *answer)
+{
+    LookupRecords records = service_records_ask(asked->name);
+    time_t begin = seconds();
+
+    for (size_t i = 0; i < records.count && seconds() - begin < SERVICE_TIME; i++)
+        ask_host(records.items[i].host, asked->family, lookup_record_place(&records, i, &(IpAddress) {0}),
+                 answer);
+}
+
+static void question_answer(Question *question)
+{
+    if (question->asked.service)
+        ask_service(&question->asked, &question->answer);
+    else
+        ask_host(question->asked.name, question->asked.family, (LookupPlace) {0}, &question->answer);
 }
 
 static void *answer_all(void *userdata)
@@ -189,15 +221,14 @@ static int desk_new(Desk **ret)
     return 0;
 }
 
-int lookup_new(sd_event *event, IpFamily family, LookupHandler handler, void *userdata, Lookup **ret)
+int lookup_new(sd_event *event, LookupHandler handler, void *userdata, Lookup **ret)
 {
     cleanup_(lookup_freep) Lookup *lookup = calloc(1, sizeof *lookup);
     int r;
 
     if (!lookup)
         return -ENOMEM;
-    *lookup =
-        (Lookup) {.event = sd_event_ref(event), .family = family, .handler = handler, .userdata = userdata};
+    *lookup = (Lookup) {.event = sd_event_ref(event), .handler = handler, .userdata = userdata};
     if ((r = desk_new(&lookup->desk)) < 0 ||
         (r = sd_event_add_io(event, &lookup->source, lookup->desk->ring, EPOLLIN, on_ring, lookup)) < 0)
         return r;
@@ -222,7 +253,7 @@ Lookup *lookup_free(Lookup *lookup)
 
 /* Hands the question to a thread; false when there is no room, no memory or no thread. A new one is started
  * as long as there may be more: none of those that run is idle. */
-static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *asked, IpFamily family)
+static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *asked)
 {
     Question *question = calloc(1, sizeof *question);
     bool posted = false;
@@ -231,7 +262,6 @@ static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *ask
         return false;
     question->ticket = ticket;
     question->asked = *asked;
-    question->asked.family = family;
     pthread_mutex_lock(&desk->mutex);
     if (desk->count < LOOKUP_QUEUE_MAX)
         posted = (desk->threads < LOOKUP_THREADS_MAX && start_thread(desk) >= 0) || desk->threads > 0;
@@ -247,14 +277,6 @@ static bool question_post(Desk *desk, uint64_t ticket, const LookupQuestion *ask
 
 void lookup_ask(Lookup *lookup, uint64_t ticket, const LookupQuestion *question)
 {
-    IpFamily wanted = question->family == IP_UNSPEC ? lookup->family : question->family;
-    bool contradiction = lookup->family != IP_UNSPEC && lookup->family != wanted;
-    LookupAnswer answer = {0};
-    IpAddress literal;
-
-    if (!contradiction && ip_address_parse(question->name, &literal))
-        answer = lookup_answer_literal(&literal, wanted);
-    else if (!contradiction && question_post(lookup->desk, ticket, question, wanted))
-        return;
-    lookup->handler(lookup->userdata, ticket, &answer);
+    if (!question_post(lookup->desk, ticket, question))
+        lookup->handler(lookup->userdata, ticket, &(LookupAnswer) {0});
 }

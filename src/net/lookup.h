@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The Timeball authors
 #pragma once
 
-/* Names to addresses without stopping the event loop: threads that ask getaddrinfo(), started when there is
- * something to ask and gone when there is nothing left. */
+/* Names to addresses without stopping the event loop: threads that ask getaddrinfo(), and libresolv for
+ * services, started when there is something to ask and gone when there is nothing left. */
 
 #include <systemd/sd-event.h>
 
@@ -20,14 +20,12 @@ typedef struct Lookup Lookup;
 /* ticket: as given with the question. The places are in the order of the resolver. */
 typedef void (*LookupHandler)(void *userdata, uint64_t ticket, const LookupAnswer *answer);
 
-/* event is referenced. family: the only one that is asked for, IP_UNSPEC: both. */
-int lookup_new(sd_event *event, IpFamily family, LookupHandler handler, void *userdata,
-               Lookup **ret) must_check_;
+/* event is referenced. */
+int lookup_new(sd_event *event, LookupHandler handler, void *userdata, Lookup **ret) must_check_;
 
 /* Does not wait for a question that is under way. */
 Lookup *lookup_free(Lookup *lookup);
 DEFINE_CLEANUP(Lookup, lookup_free);
 
-/* The handler is called exactly once for each question: at once for a literal address and when the queue is
- * full, later otherwise. */
+/* The handler is called exactly once for each question: at once when the queue is full, later otherwise. */
 void lookup_ask(Lookup *lookup, uint64_t ticket, const LookupQuestion *question);

@@ -491,6 +491,61 @@ static void test_foreign_step(void **state)
     }
 }
 
+/* Looks the name of the last source up again. Whether the answer has to bear signatures. */
+static bool asks_for_signatures(World *world)
+{
+    const Command refresh = {.kind = COMMAND_REFRESH};
+    uint32_t before = world->actions[ACTION_RESOLVE];
+    CommandReply reply;
+
+    assert_int_equal(engine_apply(world->engine, &refresh, now_of(world), &reply), COMMAND_OK);
+    run(world, 0.01);
+    assert_int_equal(world->actions[ACTION_RESOLVE], before + 1);
+    return world->last_action[ACTION_RESOLVE].resolve.question.trusted_time;
+}
+
+/* Threat 13: signatures have dates, which count from when the kernel's clock is right: not while it is being
+ * set right, nor after somebody has set it, and not less because nobody answers any more. */
+static void test_names_and_signatures(void **state)
+{
+    World *world = world_new(0, 10e-6);
+    SourceConfig name = source_config_default(SOURCE_SERVER, "ntp.example.net");
+    Config *config = config_with(four_names, 3);
+
+    (void) state;
+    for (size_t i = 0; i < 3; i++)
+        config->sources[i].max_unreach = 4;
+    name.offline = true;
+    assert_int_equal(config_add_source(config, &name), 0);
+    add_servers(world, 3);
+    start(world, config);
+    assert_false(asks_for_signatures(world));
+    run(world, 60);
+    assert_true(clock_of(world).synchronized);
+    assert_true(asks_for_signatures(world));
+
+    for (size_t i = 0; i < 3; i++)
+        world->servers[i].silent = true;
+    run(world, 20000);
+    assert_false(clock_of(world).synchronized);
+    assert_true(asks_for_signatures(world));
+    for (size_t i = 0; i < 3; i++)
+        world->servers[i].silent = false;
+    run(world, 2000);
+    assert_true(clock_of(world).synchronized);
+
+    world->raw_ns += ns_from_seconds(-7200);
+    for (int i = 0; i < 100 && world->events[EVENT_DISRUPTED] == 0; i++)
+        run(world, 1);
+    assert_int_equal(world->events[EVENT_DISRUPTED], 1);
+    assert_false(asks_for_signatures(world));
+    /* The truth is known again, but no step is configured: it takes its time. */
+    run(world, 300);
+    assert_true(fabs(true_offset(world)) > 3600);
+    assert_false(asks_for_signatures(world));
+    world_free(world);
+}
+
 /* What stands between us and a guess: the transmit timestamp of a request is the whole random number, a new
  * one for each request. */
 static void test_requests_cannot_be_foretold(void **state)
@@ -1122,6 +1177,7 @@ int main(void)
         cmocka_unit_test(test_outage),
         cmocka_unit_test(test_drift_file),
         cmocka_unit_test(test_foreign_step),
+        cmocka_unit_test(test_names_and_signatures),
         cmocka_unit_test(test_requests_cannot_be_foretold),
         cmocka_unit_test(test_strange_timestamps),
         cmocka_unit_test(test_start_in_1970),

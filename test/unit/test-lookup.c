@@ -69,45 +69,15 @@ static void wait_for(const Answers *answers, unsigned count)
             fail_msg("%u of %u questions were answered", answers->count, count);
 }
 
-static void test_literals(void **state)
-{
-    static const struct {
-        const char *text;
-        IpFamily only, family;
-        unsigned found;
-    } rows[] = {
-        {"127.0.0.1", IP_UNSPEC, IP_UNSPEC, 1},
-        {"::1", IP_UNSPEC, IP_UNSPEC, 1},
-        {"127.0.0.1", IP_UNSPEC, IP_V6, 0},
-        {"127.0.0.1", IP_V6, IP_UNSPEC, 0},
-        {"::1", IP_V6, IP_UNSPEC, 1},
-        {"::1", IP_V6, IP_V6, 1},
-        {"::1", IP_V6, IP_V4, 0},
-        {"127.0.0.1", IP_V6, IP_V4, 0},
-    };
-
-    (void) state;
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        cleanup_(lookup_freep) Lookup *lookup = NULL;
-        Answers answers = {};
-        assert_int_equal(lookup_new(event, rows[i].only, on_answer, &answers, &lookup), 0);
-        ask(lookup, 5, rows[i].family, rows[i].text);
-        /* At once: no thread, no loop. */
-        assert_int_equal(answers.count, 1);
-        assert_int_equal(answers.last_ticket, 5);
-        assert_int_equal(answers.found, rows[i].found);
-    }
-}
-
 static void test_name(void **state)
 {
     cleanup_(lookup_freep) Lookup *lookup = NULL;
     Answers answers = {};
 
     (void) state;
-    assert_int_equal(lookup_new(event, IP_V4, on_answer, &answers, &lookup), 0);
+    assert_int_equal(lookup_new(event, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i <= 3; i++) { /* the thread ends and starts again */
-        ask(lookup, i, IP_UNSPEC, "localhost");
+        ask(lookup, i, IP_V4, "localhost");
         wait_for(&answers, i);
         assert_int_equal(answers.last_ticket, i);
         assert_int_equal(answers.found, i);
@@ -122,7 +92,7 @@ static void test_each_question_once(void **state)
     Answers answers = {};
 
     (void) state;
-    assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+    assert_int_equal(lookup_new(event, on_answer, &answers, &lookup), 0);
     for (unsigned i = 0; i < 3 * LOOKUP_QUEUE_MAX; i++)
         ask(lookup, i + 1, IP_UNSPEC, "localhost");
     wait_for(&answers, 3 * LOOKUP_QUEUE_MAX);
@@ -139,7 +109,7 @@ static void test_free_while_asking(void **state)
     (void) state;
     for (unsigned i = 0; i < 20; i++) {
         Lookup *lookup = NULL;
-        assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+        assert_int_equal(lookup_new(event, on_answer, &answers, &lookup), 0);
         ask(lookup, 1, IP_UNSPEC, "localhost");
         ask(lookup, 2, IP_UNSPEC, "localhost");
         lookup_free(lookup);
@@ -162,7 +132,7 @@ static void test_silent_names(void **state)
     Answers answers = {};
 
     (void) state;
-    assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+    assert_int_equal(lookup_new(event, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i < LOOKUP_THREADS_MAX; i++)
         ask(lookup, i, IP_UNSPEC, "silent");
     wait_for_silent(LOOKUP_THREADS_MAX - 1);
@@ -193,7 +163,7 @@ static void test_free_while_silent(void **state)
     unsigned before = atomic_load(&silent);
 
     (void) state;
-    assert_int_equal(lookup_new(event, IP_UNSPEC, on_answer, &answers, &lookup), 0);
+    assert_int_equal(lookup_new(event, on_answer, &answers, &lookup), 0);
     for (unsigned i = 1; i <= LOOKUP_THREADS_MAX + 3; i++)
         ask(lookup, i, IP_UNSPEC, "silent");
     wait_for_silent(before + LOOKUP_THREADS_MAX);
@@ -206,9 +176,11 @@ static void test_free_while_silent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literals),           cmocka_unit_test(test_name),
-        cmocka_unit_test(test_each_question_once), cmocka_unit_test(test_free_while_asking),
-        cmocka_unit_test(test_silent_names),       cmocka_unit_test(test_free_while_silent),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_each_question_once),
+        cmocka_unit_test(test_free_while_asking),
+        cmocka_unit_test(test_silent_names),
+        cmocka_unit_test(test_free_while_silent),
     };
 
     assert_true(sd_event_new(&event) >= 0);

@@ -3,6 +3,8 @@
 
 /* Answers to look-ups stay within their bounds, whatever is put into them. */
 
+#include <string.h>
+
 #include "core/api/name-lookup.h"
 #include "unit.h"
 
@@ -111,6 +113,72 @@ static void test_one_host_at_two_ports(void **state)
     assert_int_equal(answer.places[1].endpoint.port, 1123);
 }
 
+static void test_records(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+        const char *kept; /* NULL: it is refused */
+    } rows[] = {
+        {"as it comes from a resolver", "ntp.example.net", 123, "ntp.example.net."},
+        {"with its dot", "ntp.example.net.", 123, "ntp.example.net."},
+        {"no such service", ".", 123, NULL},
+        {"nothing", "", 123, NULL},
+        {"no port", "ntp.example.net", 0, NULL},
+        {"an address that is none", "192.0.2.1", 123, "192.0.2.1."},
+        {"metacharacters", "$(reboot)", 123, NULL},
+        {"blank", "a b", 123, NULL},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        LookupRecords records = {0};
+        lookup_records_add(&records, 1, 2, rows[i].port, rows[i].host);
+        if (records.count != (rows[i].kept ? 1 : 0) ||
+            (rows[i].kept && strcmp(records.items[0].host, rows[i].kept) != 0))
+            fail_msg("%s", rows[i].text);
+    }
+}
+
+/* The longest name is kept whole, and one that is longer not at all. */
+static void test_long_hosts(void **state)
+{
+    char name[HOST_NAME_MAX_LENGTH + 3];
+
+    (void) state;
+    for (size_t length = HOST_NAME_MAX_LENGTH - 1; length <= HOST_NAME_MAX_LENGTH + 1; length++) {
+        LookupRecords records = {0};
+        for (size_t i = 0; i < length; i++)
+            name[i] = i % 50 == 49 && i + 1 < length ? '.' : 'a';
+        name[length] = '\0';
+        lookup_records_add(&records, 0, 0, 123, name);
+        assert_int_equal(records.count, length <= HOST_NAME_MAX_LENGTH);
+        if (records.count > 0)
+            assert_int_equal(strlen(records.items[0].host), length + 1);
+    }
+}
+
+static void test_order_of_records(void **state)
+{
+    LookupRecords records = {0};
+
+    (void) state;
+    lookup_records_add(&records, 20, 1, 1, "a.b");
+    lookup_records_add(&records, 10, 2, 2, "a.b");
+    lookup_records_add(&records, 20, 3, 3, "a.b");
+    lookup_records_add(&records, 10, 4, 4, "a.b");
+    assert_int_equal(records.count, 4);
+    static const uint16_t order[] = {2, 4, 1, 3};
+    for (size_t i = 0; i < ELEMENTS(order); i++)
+        assert_int_equal(records.items[i].port, order[i]);
+    const LookupPlace place = lookup_record_place(&records, 2, &(IpAddress) {IP_V4, {1, 2, 3, 4}, 0});
+    assert_int_equal(place.record, 3);
+    assert_int_equal(place.priority, 20);
+    assert_int_equal(place.weight, 1);
+    assert_int_equal(place.endpoint.port, 1);
+    assert_int_equal(place.endpoint.address.bytes[3], 4);
+}
+
 static void test_literals(void **state)
 {
     const IpAddress address = {IP_V4, {192, 0, 2, 1}, 0};
@@ -131,6 +199,9 @@ int main(void)
         cmocka_unit_test(test_many_records),
         cmocka_unit_test(test_one_host_at_two_ports),
         cmocka_unit_test(test_literals),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_long_hosts),
+        cmocka_unit_test(test_order_of_records),
     };
 
     return cmocka_run_group_tests_name("name-lookup", tests, NULL, NULL);

@@ -4,21 +4,10 @@
 
 #include "core/api/name-lookup.h"
 
-#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
-static const char *const verdict_names[] = {
-    [LOOKUP_NOT_FOUND] = "not-found",
-    [LOOKUP_FOUND] = "found",
-    [LOOKUP_BOGUS] = "bogus",
-};
-static_assert(ELEMENTS(verdict_names) == LOOKUP_VERDICT_COUNT, "one row for each member");
-
-const char *lookup_verdict_name(LookupVerdict verdict)
-{
-    return (unsigned) verdict < ELEMENTS(verdict_names) ? verdict_names[verdict] : "invalid";
-}
+#include "base/text.h"
 
 bool lookup_is_service(const char *name)
 {
@@ -70,6 +59,39 @@ void lookup_answer_add(LookupAnswer *answer, const LookupPlace *place)
         return;
     answer->places[answer->count++] = *place;
     answer->verdict = LOOKUP_FOUND;
+}
+
+void lookup_records_add(LookupRecords *records, uint16_t priority, uint16_t weight, uint16_t port,
+                        const char *host)
+{
+    LookupRecord record = {.priority = priority, .weight = weight, .port = port};
+    Text text = TEXT(record.host);
+    size_t at = records->count, length = strlen(host);
+
+    if (port == 0 || !host_name_is_valid(host))
+        return;
+    text_append(&text, host);
+    if (host[length - 1] != '.')
+        text_append(&text, "."); /* nothing is to be appended, and it is no address */
+    while (at > 0 && records->items[at - 1].priority > priority)
+        at--;
+    if (at == LOOKUP_RECORDS_MAX || text.truncated)
+        return;
+    records->count = MIN(records->count + 1, (size_t) LOOKUP_RECORDS_MAX);
+    memmove(records->items + at + 1, records->items + at, (records->count - at - 1) * sizeof(record));
+    records->items[at] = record;
+}
+
+LookupPlace lookup_record_place(const LookupRecords *records, size_t index, const IpAddress *address)
+{
+    const LookupRecord *record = &records->items[index];
+
+    return (LookupPlace) {
+        .endpoint = {.address = *address, .port = record->port},
+        .record = (uint16_t) (index + 1),
+        .priority = record->priority,
+        .weight = record->weight,
+    };
 }
 
 LookupAnswer lookup_answer_literal(const IpAddress *address, IpFamily family)

@@ -6,6 +6,7 @@
  * look up names answers. */
 
 #include "base/address.h"
+#include "base/host-name.h"
 #include "core/api/report.h"
 
 /* A name that begins so is not that of a host but of a service: SRV records (RFC 2782) say which hosts offer
@@ -46,8 +47,17 @@ typedef struct LookupAnswer {
     LookupPlace places[LOOKUP_PLACES_MAX]; /* each only once, those of a record in the order of preference */
 } LookupAnswer;
 
-/* "found"... Never NULL. */
-const char *lookup_verdict_name(LookupVerdict verdict);
+/* Who offers a service, before the host is looked up. */
+typedef struct LookupRecord {
+    uint16_t priority, weight, port;
+    char host[HOST_NAME_MAX_LENGTH + 2]; /* a full name, with a dot at its end */
+} LookupRecord;
+
+typedef struct LookupRecords {
+    size_t count;
+    LookupRecord
+        items[LOOKUP_RECORDS_MAX]; /* the lowest priority first, otherwise in the order in which they came */
+} LookupRecords;
 
 /* True for the name of a service: the prefix, in letters of any size, and something behind it. */
 bool lookup_is_service(const char *name) must_check_;
@@ -56,6 +66,15 @@ bool lookup_is_service(const char *name) must_check_;
  * of a service), that are there already, and those of one record beyond LOOKUP_RECORD_MAX are passed over;
  * when the answer is full, a place gives way only to one of lower priority. */
 void lookup_answer_add(LookupAnswer *answer, const LookupPlace *place);
+
+/* Takes a record in whose port is not 0 and whose host is the name of one: the text is a server's, anything
+ * may be in it, with or without a dot at its end. "." says that there is no such service. When there is no
+ * room, a record gives way only to one of lower priority. */
+void lookup_records_add(LookupRecords *records, uint16_t priority, uint16_t weight, uint16_t port,
+                        const char *host);
+
+/* The place of an address of the record with that index. */
+LookupPlace lookup_record_place(const LookupRecords *records, size_t index, const IpAddress *address);
 
 /* What a literal address stands for: itself, unless another family is wanted. */
 LookupAnswer lookup_answer_literal(const IpAddress *address, IpFamily family);

@@ -10,6 +10,7 @@
 #include "base/host-name.h"
 #include "base/text.h"
 #include "core/api/command.h"
+#include "core/api/name-lookup.h"
 #include "core/config/parse-nts.h"
 
 static void report_unknown_option(Statement *statement, size_t i)
@@ -88,6 +89,19 @@ static void check_family(Statement *statement, const SourceConfig *source)
     statement_report(statement, &problem);
 }
 
+/* The name of a service stands for hosts and ports that its records tell. */
+static void check_service(Statement *statement, const SourceConfig *source)
+{
+    if (!lookup_is_service(source->name))
+        return;
+    if (source->kind == SOURCE_PEER)
+        statement_error(statement, PROBLEM_SERVICE_OF_PEER, 1);
+    else if (source->nts)
+        statement_error(statement, PROBLEM_SERVICE_WITH_NTS, 1);
+    else if (source->port != source_config_default(source->kind, source->name).port)
+        statement_error(statement, PROBLEM_SERVICE_WITH_PORT, 1);
+}
+
 int parse_source_statement(Statement *statement, SourceKind kind, SourceConfig *ret)
 {
     const Words *words = statement->words;
@@ -108,6 +122,7 @@ int parse_source_statement(Statement *statement, SourceKind kind, SourceConfig *
     }
     check_polls(statement, &source, maxpoll_word);
     check_family(statement, &source);
+    check_service(statement, &source);
     check_source_authentication(statement, &source);
     source.nts = source.nts && kind != SOURCE_PEER;
     source.key = source.nts ? 0 : source.key;

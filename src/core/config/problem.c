@@ -57,6 +57,14 @@ static const ProblemText TEXTS[] = {
     [PROBLEM_UNKNOWN_AEAD] = {"unknown-aead", "%w is not an AEAD known here (15 and 30 are) and is ignored"},
     [PROBLEM_NTS_OF_PEER] = {"nts-of-peer", "peers cannot use nts, it has no effect; give both sides a key"},
     [PROBLEM_KEY_WITH_NTS] = {"key-with-nts", "with nts, the key has no effect"},
+    [PROBLEM_SERVICE_OF_PEER] = {"service-of-peer", "%w is the name of a service, whose hosts are servers; "
+                                                    "use server or pool, or name the peer itself"},
+    [PROBLEM_SERVICE_WITH_NTS] =
+        {"service-with-nts", "nts cannot be used with the name of a service: its records tell of hosts that "
+                             "no certificate of that name vouches for, and not where keys are established; "
+                             "name each server in a line of its own"},
+    [PROBLEM_SERVICE_WITH_PORT] =
+        {"service-with-port", "port cannot be used with the name of a service, whose records say the ports"},
     [PROBLEM_UNPAIRED_KEYS] = {"unpaired-keys",
                                "each ntsservercert needs its ntsserverkey, in the same order: "
                                "there are %m of the first and %M of the second"},

@@ -48,6 +48,9 @@ typedef enum ConfigProblemKind {
     PROBLEM_UNKNOWN_AEAD,       /* a number that is not of an AEAD of NTS known here */
     PROBLEM_NTS_OF_PEER,        /* there is none in symmetric mode */
     PROBLEM_KEY_WITH_NTS,       /* a source cannot have both */
+    PROBLEM_SERVICE_OF_PEER,    /* _ntp._udp. stands for servers */
+    PROBLEM_SERVICE_WITH_NTS,   /* nobody vouches for the hosts that it names */
+    PROBLEM_SERVICE_WITH_PORT,  /* its records say the ports */
     PROBLEM_UNPAIRED_KEYS,      /* not as many lines of ntsserverkey (max) as of ntsservercert (min) */
     PROBLEM_FILE,               /* cannot be read; word: the path, detail: why */
     PROBLEM_MEMORY,             /* there was not enough to say more */

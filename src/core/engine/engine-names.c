@@ -54,13 +54,11 @@ void engine_lookup_due(Engine *engine, Source *source)
     action_queue_push(&engine->actions, ACTION_RESOLVE)->resolve = source->id;
 }
 
-/* Not whether there is somebody to follow at present: who can keep the servers from us could switch the check
- * of signatures off with it. */
-static bool kernel_clock_is_right(const Engine *engine)
+bool engine_clock_is_right(const Engine *engine, Now now)
 {
-    double remaining = (double) clock_remaining_ns(&engine->clock, engine->now.raw) * 1e-9;
+    double remaining = (double) clock_remaining_ns(&engine->clock, now.raw) * 1e-9;
 
-    return engine->knows_time && fabs(remaining) <= TRUST_MARGIN;
+    return engine->knows_time && !engine->refused && fabs(remaining) <= TRUST_MARGIN;
 }
 
 /* A name that a key establishment has brought is a full one, whatever the resolver likes to append. */
@@ -72,7 +70,7 @@ void engine_fill_question(const Engine *engine, const Source *source, Action *re
     ret->resolve.source = source->id;
     question->family = source->config.family;
     question->service = false;
-    question->trusted_time = kernel_clock_is_right(engine);
+    question->trusted_time = engine_clock_is_right(engine, engine->now);
     if (source->nts && source->nts->server[0] != '\0') {
         text_append(&name, source->nts->server);
         text_append(&name, name.length > 0 && name.data[name.length - 1] == '.' ? "" : ".");

@@ -108,6 +108,11 @@ void engine_on_network_changed(Engine *engine, Now now);
 /* What a manager of the network says, or does not say any more. */
 void engine_on_network_state(Engine *engine, const NetworkState *state, Now now);
 
+/* Whether the kernel's clock can be held against the dates of signatures: it was found right, and nothing has
+ * disturbed it since. Not whether there is somebody to follow at present: who can keep the servers from us
+ * could switch the check of signatures off with it. */
+bool engine_clock_is_right(const Engine *engine, Now now);
+
 /* Answer to ACTION_ESTABLISH_KEYS. */
 void engine_on_keys_established(Engine *engine, SourceId source, const NtsEstablishment *establishment,
                                 Now now);

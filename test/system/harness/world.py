@@ -14,6 +14,11 @@ DAEMONS = pathlib.Path(__file__).resolve().parents[3] / "build/daemons"
 STATE = pathlib.Path("/run/test")
 
 
+# of the daemon, and of those that are unpacked only
+USERS = ("timeball:x:64123:64123::/:/usr/sbin/nologin", "systemd-resolve:x:64124:64124::/:/usr/sbin/nologin")
+GROUPS = ("timeball:x:64123:", "systemd-resolve:x:64124:")
+
+
 class Failed(AssertionError):
     """A condition that never came, or a command that ended badly."""
 
@@ -138,11 +143,12 @@ def prepare():
     STATE.mkdir()
     STATE.chmod(0o755)
     run("ip", "link", "set", "lo", "up")
-    for name, line in (("passwd", "timeball:x:64123:64123::/:/usr/sbin/nologin\n"), ("group", "timeball:x:64123:\n")):
+    for name, lines in (("passwd", USERS), ("group", GROUPS)):
         text = pathlib.Path("/etc", name).read_text()
-        if "\ntimeball:" not in text:
+        missing = [line for line in lines if f"\n{line.split(':')[0]}:" not in text]
+        if missing:
             copy = STATE / name
-            copy.write_text(text + line)
+            copy.write_text(text + "\n".join(missing) + "\n")
             run("mount", "--bind", copy, f"/etc/{name}")
     hosts = STATE / "hosts"
     shutil.copyfile("/etc/hosts", hosts)
