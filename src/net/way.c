@@ -3,8 +3,8 @@
 /* A connected UDP socket, bound as a request's would be, knows what routes, rules and addresses say about
  * exactly that packet. What it does not know is whether the cable is in: by default the kernel keeps using
  * the routes of a link that has lost its carrier, and throws away what is sent there. So it is asked which
- * link that would be, and whether that one runs (IFF_RUNNING, operational states of RFC 2863). Where it
- * cannot be asked, the link counts as good. */
+ * link that would be, and whether that one runs (IFF_RUNNING, operational states of RFC 2863). Nor does it
+ * mind an address to which no answer finds its way. Where the kernel cannot be asked, all counts as good. */
 
 #include "net/way.h"
 
@@ -56,41 +56,70 @@ static struct nl_msg *make_question(const IpEndpoint *remote, const IpEndpoint *
     return message;
 }
 
-/* The kernel answers while it takes the question, so that this never waits. 0: it does not tell. */
-static uint32_t ask(struct nl_msg *question)
+typedef struct Hop {
+    uint32_t link; /* index; 0: unknown */
+    bool gateway;  /* somebody there passes it on */
+} Hop;
+
+static Hop read_hop(struct nlmsghdr *answer, int size)
+{
+    Hop hop = {0};
+
+    if (!nlmsg_ok(answer, size) || answer->nlmsg_type != RTM_NEWROUTE ||
+        !nlmsg_valid_hdr(answer, sizeof(struct rtmsg)))
+        return hop;
+    struct nlattr *link = nlmsg_find_attr(answer, sizeof(struct rtmsg), RTA_OIF);
+    if (link && nla_len(link) == sizeof(uint32_t))
+        hop.link = nla_get_u32(link);
+    hop.gateway = nlmsg_find_attr(answer, sizeof(struct rtmsg), RTA_GATEWAY) ||
+                  nlmsg_find_attr(answer, sizeof(struct rtmsg), RTA_VIA);
+    return hop;
+}
+
+/* The kernel answers while it takes the question, so that this never waits. */
+static Hop ask(struct nl_msg *question)
 {
     cleanup_(nl_socket_freep) struct nl_sock *socket = nl_socket_alloc();
     cleanup_(freep) unsigned char *answer = NULL;
     struct sockaddr_nl from;
 
     if (!socket)
-        return 0;
+        return (Hop) {0};
     nl_socket_disable_auto_ack(socket);
     if (nl_connect(socket, NETLINK_ROUTE) < 0 || nl_socket_set_nonblocking(socket) < 0 ||
         nl_send_auto(socket, question) < 0)
-        return 0;
+        return (Hop) {0};
     int size = nl_recv(socket, &from, &answer, NULL);
-    struct nlmsghdr *header = (struct nlmsghdr *) answer;
-    if (size <= 0 || !nlmsg_ok(header, size) || header->nlmsg_type != RTM_NEWROUTE ||
-        !nlmsg_valid_hdr(header, sizeof(struct rtmsg)))
-        return 0;
-    struct nlattr *link = nlmsg_find_attr(header, sizeof(struct rtmsg), RTA_OIF);
-    return link && nla_len(link) == sizeof(uint32_t) ? nla_get_u32(link) : 0;
+    return size > 0 ? read_hop((struct nlmsghdr *) answer, size) : (Hop) {0};
 }
 
-/* Whether what leaves by this connected socket can leave the machine. */
-static bool link_runs(int fd, const NetConfig *config, const IpEndpoint *remote)
+static bool is_link_local(const IpAddress *address)
+{
+    const uint8_t *b = address->bytes;
+
+    return address->family == IP_V6 ? b[0] == 0xfe && (b[1] & 0xc0) == 0x80 : b[0] == 169 && b[1] == 254;
+}
+
+/* Whether an answer to what leaves by this connected socket could find its way back, and the link runs. */
+static int look_beyond(int fd, const NetConfig *config, const IpEndpoint *remote)
 {
     uint32_t device = config->acquisition_device[0] != '\0' ? if_nametoindex(config->acquisition_device)
                                                             : remote->address.scope;
     const IpEndpoint local = socket_local(fd);
-    cleanup_(nlmsg_freep) struct nl_msg *question = make_question(remote, &local, device);
-    struct ifreq request = {.ifr_ifindex = question ? (int) ask(question) : 0};
 
-    if (request.ifr_ifindex == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0 ||
-        ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-        return true;
-    return (request.ifr_flags & IFF_RUNNING) != 0;
+    /* There is a route, but no address at all to leave from. */
+    if (ip_address_is_any(&local.address))
+        return -EADDRNOTAVAIL;
+    cleanup_(nlmsg_freep) struct nl_msg *question = make_question(remote, &local, device);
+    Hop hop = question ? ask(question) : (Hop) {0};
+    /* No router passes on what has such an address (RFC 4291, 2.5.6; RFC 3927, 2.7): a better one is missing.
+     */
+    if (hop.gateway && is_link_local(&local.address))
+        return -EADDRNOTAVAIL;
+    struct ifreq request = {.ifr_ifindex = (int) hop.link};
+    if (hop.link == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+        return 0;
+    return request.ifr_flags & IFF_RUNNING ? 0 : -ENETDOWN;
 }
 
 int way_test(const NetConfig *config, const IpEndpoint *remote, const IpAddress *local)
@@ -104,8 +133,8 @@ int way_test(const NetConfig *config, const IpEndpoint *remote, const IpAddress 
         r = socket_bind(fd, &from);
     if (r >= 0)
         r = socket_connect(fd, remote);
-    if (r >= 0 && !link_runs(fd, config, remote))
-        r = -ENETDOWN;
+    if (r >= 0)
+        r = look_beyond(fd, config, remote);
     close(fd);
     return -r;
 }

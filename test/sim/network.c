@@ -192,6 +192,13 @@ static ServerState *find_server(Network *network, const IpAddress *address)
     return NULL;
 }
 
+int network_way(Network *network, const IpAddress *remote)
+{
+    const ServerState *server = find_server(network, remote);
+
+    return server ? server->server.way_error : 0;
+}
+
 static void launch(Network *network, const Delivery *delivery)
 {
     if (network->in_flight_count == IN_FLIGHT_MAX)
@@ -240,7 +247,9 @@ void network_look_up(Network *network, int64_t now, const Action *resolve)
     for (size_t i = 0; i < network->server_count; i++) {
         const char *name = network->servers[i].server.name;
 
-        if (name[0] && strcmp(name, resolve->resolve.question.name) == 0)
+        /* Who knows the names is where the servers are. */
+        if (name[0] && network->servers[i].server.way_error == 0 &&
+            strcmp(name, resolve->resolve.question.name) == 0)
             lookup_answer_add(&delivery.answer, &(LookupPlace) {.endpoint.address = sim_server_address(i)});
     }
     launch(network, &delivery);

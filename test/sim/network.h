@@ -42,6 +42,8 @@ Network *network_free(Network *network);
 size_t network_add_server(Network *network, const SimServer *server);
 SimServer *network_server(Network *network, size_t server);
 
+/* errno: there is no way to that address; 0: there is, or who knows. */
+int network_way(Network *network, const IpAddress *remote);
 void network_send(Network *network, int64_t now, const Action *send);
 void network_look_up(Network *network, int64_t now, const Action *resolve);
 void network_establish(Network *network, int64_t now, const Action *establish);

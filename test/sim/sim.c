@@ -247,6 +247,12 @@ static void step(Sim *sim, int64_t offset_ns)
 static void send_packet(Sim *sim, const Action *action)
 {
     Timestamp sent = {sim_now(sim).raw, TIMESTAMP_KERNEL};
+    int error = network_way(sim->network, &action->send.remote.address);
+
+    if (error != 0) {
+        engine_on_send_failed(sim->engine, action->send.exchange, error, sim_now(sim));
+        return;
+    }
     sim->counters.sent++;
     engine_on_sent(sim->engine, action->send.exchange, sent, sim->address, sim_now(sim));
     network_send(sim->network, sim->now_ns, action);
@@ -257,7 +263,10 @@ static void carry_out(Sim *sim, const Action *action)
     switch (action->kind) {
     case ACTION_SEND: send_packet(sim, action); break;
     case ACTION_CLOSE: network_close(sim->network, action->close); break;
-    case ACTION_RESOLVE: network_look_up(sim->network, sim->now_ns, action); break;
+    case ACTION_RESOLVE:
+        sim->counters.lookups++;
+        network_look_up(sim->network, sim->now_ns, action);
+        break;
     case ACTION_SET_FREQUENCY: set_frequency(sim, action->frequency.frequency); break;
     case ACTION_STEP: step(sim, action->step.offset_ns); break;
     case ACTION_SET_STATUS:
@@ -277,7 +286,11 @@ static void carry_out(Sim *sim, const Action *action)
         sim->counters.stamps++;
         sim->setup.stamp_s = action->stamp_s;
         break;
-    case ACTION_TEST_WAY: engine_on_way(sim->engine, action->way.source, 0, sim_now(sim)); break;
+    case ACTION_TEST_WAY:
+        sim->counters.tests++;
+        engine_on_way(sim->engine, action->way.source, network_way(sim->network, &action->way.remote.address),
+                      sim_now(sim));
+        break;
     case ACTION_SAVE_UPDATES: sim->setup.updates = action->updates; break;
     case ACTION_EXIT:
         sim->counters.exited = true;
@@ -375,6 +388,12 @@ void sim_pause(Sim *sim, double seconds)
 void sim_tell_sleep(Sim *sim, bool begins)
 {
     engine_on_sleep(sim->engine, begins, sim_now(sim));
+    drain(sim);
+}
+
+void sim_change_network(Sim *sim)
+{
+    engine_on_network_changed(sim->engine, sim_now(sim));
     drain(sim);
 }
 

@@ -59,6 +59,7 @@ typedef struct SimServer {
     double wrong_from;   /* s */
     double unsynchronized_from, unsynchronized_until;
     SimOutage outages[SIM_CHANGES_MAX]; /* nothing comes back */
+    int way_error;                      /* errno: there is no way to it; 0: there is one */
     bool refuses;                       /* its host answers that nobody listens */
     LeapStatus leap;
     uint8_t stratum;   /* 0 stands for 1 */
@@ -127,6 +128,9 @@ void sim_pause(Sim *sim, double seconds);
 /* Logind says that the machine is about to sleep, or has woken up. */
 void sim_tell_sleep(Sim *sim, bool begins);
 
+/* The engine hears that the network has changed: of way_error, say. */
+void sim_change_network(Sim *sim);
+
 /* A new configuration, of which a copy is taken. */
 void sim_reconfigure(Sim *sim, const Config *config);
 
@@ -151,6 +155,8 @@ double sim_oscillator_offset(const Sim *sim); /* s by which the bare oscillator 
 /* What happened so far. */
 typedef struct SimCounters {
     uint64_t sent;    /* requests */
+    uint64_t tests;   /* ACTION_TEST_WAY */
+    uint64_t lookups; /* ACTION_RESOLVE */
     uint64_t steps;   /* of the kernel clock */
     double step_sum;  /* s */
     uint64_t updates; /* of the kernel's frequency */

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Timeball authors
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -83,7 +84,12 @@ static void test_texts(void **state)
          "Source 192.0.2.1 changed to 192.0.2.2 (" NAME ")"},
         {{EVENT_SOURCE_RESOLVED, .name = NAME, .address = IPV4(2)}, ""},
         {{EVENT_SOURCE_ONLINE, .name = NAME}, "Source " NAME " online"},
-        {{EVENT_SOURCE_OFFLINE, .name = NAME}, "Source " NAME " offline"},
+        {{EVENT_SOURCE_OFFLINE, .name = NAME, .offline = OFFLINE_BY_HAND}, "Source " NAME " offline"},
+        {{EVENT_SOURCE_OFFLINE, .name = NAME, .address = IPV4(1), .offline = OFFLINE_NO_WAY,
+          .error = ENETUNREACH},
+         "Source 192.0.2.1 (" NAME ") offline: there is no route to it (Network is unreachable)"},
+        {{EVENT_SOURCE_OFFLINE, .name = NAME, .offline = OFFLINE_SEND_FAILED, .error = EPERM},
+         "Source " NAME " offline: a request to it could not be sent (Operation not permitted)"},
         {{EVENT_SOURCE_NOT_ADDED, .name = NAME, .result = COMMAND_EXISTS},
          "Could not add source " NAME " : in use"},
         {{EVENT_SOURCE_CHANGED, .name = NAME}, ""},

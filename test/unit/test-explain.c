@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // SPDX-FileCopyrightText: The Timeball authors
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -142,6 +143,56 @@ static void test_network(void **state)
         buffer, "It is not asked: the network is behind a captive portal, where no keys are established.");
 }
 
+static void test_why_it_is_offline(void **state)
+{
+    static const struct {
+        OfflineReason reason;
+        int error;
+        const char *expected;
+    } rows[] = {
+        {OFFLINE_NOT, 0, "It is offline."},
+        {OFFLINE_BY_HAND, 0,
+         "It is offline: a command or the configuration wants it so (\"timectl online\" undoes that)."},
+        {OFFLINE_NO_WAY, ENETUNREACH,
+         "It is offline: there is no route to 192.0.2.1 (Network is unreachable)."},
+        {OFFLINE_NO_WAY, ENETDOWN, "It is offline: the link to 192.0.2.1 has no carrier (Network is down)."},
+        {OFFLINE_NO_WAY, EHOSTUNREACH,
+         "It is offline: a route or rule bars the way to 192.0.2.1 (No route to host)."},
+        {OFFLINE_NO_WAY, EINVAL,
+         "It is offline: a route or rule bars the way to 192.0.2.1 (Invalid argument)."},
+        {OFFLINE_NO_WAY, EADDRNOTAVAIL,
+         "It is offline: this machine has no address from which to ask 192.0.2.1 (Cannot assign requested "
+         "address)."},
+        {OFFLINE_NO_WAY, ENODEV, "It is offline: the device of bindacqdevice is not there (No such device)."},
+        {OFFLINE_NO_WAY, EAFNOSUPPORT,
+         "It is offline: the family of addresses of 192.0.2.1 is not in use here (Address family not "
+         "supported by protocol)."},
+        {OFFLINE_NO_WAY, 123456, "It is offline: there is no route to 192.0.2.1."},
+        {OFFLINE_SEND_FAILED, EPERM,
+         "It is offline: a request to 192.0.2.1 could not be sent (Operation not permitted)."},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Explanation e = explanation(STATE_MISSING_SAMPLES, NAN, NAN);
+        char buffer[512];
+        Text text = TEXT(buffer);
+
+        e.source.online = false;
+        e.source.offline_reason = rows[i].reason;
+        e.source.way_error = rows[i].error;
+        assert_true(ip_address_parse("192.0.2.1", &e.source.remote.address));
+        explain_source(&e, &text);
+        assert_string_equal(buffer, rows[i].expected);
+
+        /* Whatever selection says of the samples that it has. */
+        e.source.state = STATE_STALE;
+        text = TEXT(buffer);
+        explain_source(&e, &text);
+        assert_non_null(strstr(buffer, rows[i].expected));
+    }
+}
+
 static void test_clock(void **state)
 {
     ClockReport clock = {.synchronized = true};
@@ -167,11 +218,9 @@ static void test_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentence_of_a_state),
-        cmocka_unit_test(test_every_state_has_a_sentence),
-        cmocka_unit_test(test_trouble_is_told),
-        cmocka_unit_test(test_network),
-        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_sentence_of_a_state), cmocka_unit_test(test_every_state_has_a_sentence),
+        cmocka_unit_test(test_trouble_is_told),     cmocka_unit_test(test_network),
+        cmocka_unit_test(test_why_it_is_offline),   cmocka_unit_test(test_clock),
     };
 
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);

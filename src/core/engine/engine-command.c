@@ -301,15 +301,23 @@ static bool was_removed(const ConfigDiff *diff, size_t i)
 static int apply_sources(Engine *engine, const ConfigDiff *diff)
 {
     const Config *config = engine->config;
+    SourceWills wills = {0};
 
+    if (source_wills_take(engine, &wills) < 0)
+        return -ENOMEM;
     for (size_t i = engine->source_count; i > 0; i--) {
         if (engine->sources[i - 1]->owner == SOURCE_OF_CONFIGURATION)
             drop_or_follow(engine, engine->sources[i - 1]);
     }
-    for (size_t i = 0; i < config->source_count; i++)
-        if (!is_there(engine, &config->sources[i]) && !was_removed(diff, i) &&
-            engine_insert(engine, &config->sources[i], SOURCE_OF_CONFIGURATION, NULL) == COMMAND_FAILED)
-            return -ENOMEM;
+    CommandResult result = COMMAND_OK;
+    for (size_t i = 0; i < config->source_count && result != COMMAND_FAILED; i++)
+        if (!is_there(engine, &config->sources[i]) && !was_removed(diff, i))
+            result = engine_insert(engine, &config->sources[i], SOURCE_OF_CONFIGURATION, NULL);
+    source_wills_restore(engine, &wills);
+    if (result == COMMAND_FAILED)
+        return -ENOMEM;
+    /* From which addresses and devices requests leave may be different. */
+    engine_test_ways(engine);
     engine_check_offers(engine);
     engine_retry_keys(engine);
     engine_select(engine);

@@ -123,6 +123,8 @@ typedef struct Source {
         uint32_t told;  /* by EVENT_RESOLVE_FAILED and _BOGUS since it succeeded: bits 1 << LookupVerdict */
         bool replacing; /* of a source that has an address, but a bad one */
         bool stale;     /* the answer that is due comes from behind a portal: it is to be asked again */
+        bool gentle;    /* only because the network has changed: an address that answers stays */
+        bool doubted;   /* the name does not stand for the address any more: does that still answer? */
     } lookup;
 
     KeyNews key_news;
@@ -200,11 +202,11 @@ struct Engine {
     int64_t stamp_s;          /* it was that late once, seconds since 1970; 0: unknown */
     MonoTime last_stamp;      /* ACTION_SAVE_STAMP; unset: never */
     MonoTime next_refresh;    /* all names are looked up again; unset: never */
-    struct {
-        MonoTime changed;  /* the network has; unset: never */
-        MonoTime deadline; /* names that have addresses are looked up again for it; unset: no need */
-        MonoTime last;     /* they were; unset: never */
-        double gap;        /* s, to the next time at least */
+    struct {                  /* of what names stand for, after changes of the network */
+        MonoTime changed;     /* the network has changed; unset: never */
+        MonoTime deadline;    /* names that have addresses are looked up again for it; unset: no need */
+        MonoTime last;        /* they were; unset: never */
+        double gap;           /* s, to the next time at least */
     } renewal;
     MonoTime next_replace; /* of a bad source: not before */
 
@@ -292,10 +294,10 @@ void engine_clear_offers(Engine *engine);
 void engine_lookup_due(Engine *engine, Source *source);
 void engine_fill_question(const Engine *engine, const Source *source, Action *ret); /* ACTION_RESOLVE */
 void engine_refresh(Engine *engine);
-void engine_hurry_lookups(Engine *engine);       /* the network has changed */
-void engine_refresh_for_network(Engine *engine); /* its deadline has come */
 void engine_pool_answered(Engine *engine, Source *source);
 void engine_replace_bad(Engine *engine);
+void engine_hurry_lookups(Engine *engine);       /* the network has changed */
+void engine_refresh_for_network(Engine *engine); /* its deadline has come */
 
 /* engine-online.c */
 /* It begins: held back if its line says so. */
@@ -308,6 +310,18 @@ void source_command_online(Engine *engine, Source *source, bool online);
 void source_command_onoffline(Engine *engine, Source *source);
 void engine_test_ways(Engine *engine); /* of all sources */
 OfflineReason source_offline_reason(const Source *source);
+/* What people have said about sources of the configuration that may go: their next ones of the same names
+ * shall keep to it. */
+typedef struct SourceWill {
+    char name[SOURCE_NAME_MAX];
+    bool held;
+} SourceWill;
+typedef struct SourceWills {
+    SourceWill *list;
+    size_t count;
+} SourceWills;
+int source_wills_take(const Engine *engine, SourceWills *ret) must_check_;
+void source_wills_restore(Engine *engine, SourceWills *wills); /* and frees them */
 /* errno of what that reason is about; 0: nothing. */
 int source_offline_error(const Source *source);
 

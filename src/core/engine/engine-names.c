@@ -32,6 +32,8 @@
 #define NETWORK_SCATTER 5.0
 #define NETWORK_GAP_MIN 60.0
 #define NETWORK_GAP_MAX 3600.0
+/* An address that the name does not stand for any more is asked that often whether it is still there. */
+#define DOUBT_REQUESTS  3
 /* A source that was no good that often in a row is replaced, if its name has another address. */
 #define BAD_UPDATES     4
 #define BAD_MISSED      8
@@ -264,6 +266,17 @@ static ptrdiff_t present_place(const Source *source, const LookupAnswer *answer)
     return -1;
 }
 
+/* A pool has other addresses each time that one asks: that alone is no reason to give up one that answers,
+ * with all its samples. So it is asked, and replaced if it is silent (engine_replace_bad()). */
+static void doubt(Engine *engine, Source *source)
+{
+    source->lookup.doubted = true;
+    if (poll_in_burst(&source->poll))
+        return;
+    poll_burst(&source->poll, 1, DOUBT_REQUESTS);
+    source_schedule(engine, source, 0);
+}
+
 /* A source that has an address was looked up again: to leave a bad one, or (refresh) to see whether its name
  * still means the address that it has. Of a service, the host after the bad one is next. */
 static void reassign(Engine *engine, Source *source, const LookupAnswer *answer)
@@ -271,10 +284,14 @@ static void reassign(Engine *engine, Source *source, const LookupAnswer *answer)
     ptrdiff_t present = present_place(source, answer);
     size_t first = is_of_service(answer) ? (size_t) (present + 1) : any_place(engine, answer);
 
-    if ((source->lookup.replacing || present < 0) &&
-        (is_of_service(answer) || !assign_address(engine, source, answer, first, true)))
+    bool gentle = source->lookup.gentle && !source->lookup.replacing && source->online;
+
+    if (present < 0 && gentle)
+        doubt(engine, source);
+    else if ((source->lookup.replacing || present < 0) &&
+             (is_of_service(answer) || !assign_address(engine, source, answer, first, true)))
         (void) assign_address(engine, source, answer, first, false);
-    source->lookup.replacing = false;
+    source->lookup.replacing = source->lookup.gentle = false;
 }
 
 static void take_answer(Engine *engine, Source *source, LookupAnswer *answer)
@@ -340,6 +357,7 @@ void engine_refresh(Engine *engine)
         if (!source_is_resolved(source))
             pool = source->pool;
         source->lookup.deadline = engine->now.mono;
+        source->lookup.gentle = false;
     }
 }
 
@@ -354,6 +372,7 @@ void engine_refresh_for_network(Engine *engine)
         if (source->literal || !source_is_resolved(source) || source->lookup.asked)
             continue;
         MonoTime own = mono_add(engine->now.mono, NETWORK_SCATTER * engine_noise(engine));
+        source->lookup.gentle = !mono_is_set(source->lookup.deadline);
         source->lookup.deadline = mono_earliest(source->lookup.deadline, own);
     }
 }
@@ -408,17 +427,31 @@ static bool wants_replacement(const Source *source)
             source_nts_is_lost(source));
 }
 
+static void replace(Engine *engine, Source *source)
+{
+    source->bad_updates = 0;
+    source->lookup.doubted = false;
+    source->lookup.replacing = true;
+    source->lookup.deadline = engine->now.mono;
+}
+
 void engine_replace_bad(Engine *engine)
 {
-    if (engine->now.mono.ns < engine->next_replace.ns || engine_is_behind_portal(engine))
+    if (engine_is_behind_portal(engine))
+        return;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        Source *source = engine->sources[i];
+        if (source->lookup.doubted && source->online && !source->lookup.asked &&
+            source->poll.missed_run >= DOUBT_REQUESTS)
+            replace(engine, source);
+    }
+    if (engine->now.mono.ns < engine->next_replace.ns)
         return;
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
         if (!wants_replacement(source))
             continue;
-        source->bad_updates = 0;
-        source->lookup.replacing = true;
-        source->lookup.deadline = engine->now.mono;
+        replace(engine, source);
         engine->next_replace = mono_add(engine->now.mono, REPLACE_HOLD * engine_noise(engine));
         return;
     }

@@ -196,7 +196,9 @@ bool source_nts_start(Engine *engine, Source *source)
 {
     if (is_ready(source))
         return true;
-    source->nts->not_before = MONO_UNSET;
+    /* A source that comes and goes, as a route may do, is no reason to connect each time. */
+    source->nts->not_before =
+        mono_is_set(source->nts->begun) ? mono_add(source->nts->begun, SPACING) : MONO_UNSET;
     source->nts->attempts = 0;
     want(engine, source);
     return false;

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/engine/engine-internal.h"
 
@@ -151,6 +152,7 @@ void engine_on_network_changed(Engine *engine, Now now)
 
 void source_way_due(Engine *engine, Source *source)
 {
+    source->way.deadline = MONO_UNSET;
     test(engine, source);
 }
 
@@ -199,6 +201,13 @@ void source_way_start(Source *source)
 
 void source_way_on_address(Engine *engine, Source *source)
 {
+    /* Of an address that it has no more nothing is known. */
+    if (!source_is_resolved(source)) {
+        source->way.error = source->way.send_error = 0;
+        plan_retest(engine, source);
+        follow(engine, source);
+        return;
+    }
     if (engine->setup.follows_routes || source->way.error != 0 || source->way.send_error != 0)
         test(engine, source);
 }
@@ -246,4 +255,45 @@ void source_command_onoffline(Engine *engine, Source *source)
     test(engine, source);
     if (!way->demanded)
         follow(engine, source);
+}
+
+/* --- over a new configuration --- */
+
+static bool has_will(const Source *source)
+{
+    return source->owner == SOURCE_OF_CONFIGURATION && source->way.held != source->line.offline;
+}
+
+int source_wills_take(const Engine *engine, SourceWills *ret)
+{
+    SourceWills wills = {.list = calloc(engine->source_count + 1, sizeof(SourceWill))};
+
+    if (!wills.list)
+        return -ENOMEM;
+    for (size_t i = 0; i < engine->source_count; i++) {
+        const Source *source = engine->sources[i];
+        if (!has_will(source))
+            continue;
+        SourceWill *will = &wills.list[wills.count++];
+        memcpy(will->name, source->name, sizeof(will->name));
+        will->held = source->way.held;
+    }
+    *ret = wills;
+    return 0;
+}
+
+void source_wills_restore(Engine *engine, SourceWills *wills)
+{
+    for (size_t i = 0; i < engine->source_count && wills->count > 0; i++) {
+        Source *source = engine->sources[i];
+        for (size_t j = 0; j < wills->count; j++)
+            if (source->owner == SOURCE_OF_CONFIGURATION && source->way.held != wills->list[j].held &&
+                strcmp(source->name, wills->list[j].name) == 0) {
+                source_command_online(engine, source, !wills->list[j].held);
+                if (!source->online)
+                    source_stop_polling(engine, source); /* the burst of its start, too */
+            }
+    }
+    free(wills->list);
+    *wills = (SourceWills) {0};
 }

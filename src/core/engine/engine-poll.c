@@ -385,6 +385,7 @@ static void conclude(Engine *engine, Source *source, const ClientResult *result)
     }
     if (result->reached) {
         source->way.failures = 0;
+        source->lookup.doubted = false;
         source->last_receive =
             clock_to_cooked(&engine->clock, clock_to_local(&engine->clock, engine->now.raw));
         engine_pool_answered(engine, source);

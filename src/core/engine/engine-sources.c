@@ -184,6 +184,7 @@ void source_set_remote(Engine *engine, Source *source, const IpEndpoint *remote)
     source->poll = poll_start(&source->config);
     source->memory = (SelectMemory) {0};
     source->bad_updates = 0;
+    source->lookup.doubted = false;
     source->last_good = MONO_UNSET;
     engine_review_offers(engine);
     source_way_on_address(engine, source);
