@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "network.h"
 #include "nts/aead.h"
 #include "random.h"
@@ -417,6 +418,15 @@ void sim_tell_network(Sim *sim, Connectivity connectivity, bool metered)
     const NetworkState state = {.connectivity = connectivity, .metered = metered};
 
     engine_on_network_state(sim->engine, &state, sim_now(sim));
+    drain(sim);
+}
+
+void sim_offer(Sim *sim, const char *interface, const char *servers)
+{
+    OfferedServers offered = {.provider = OFFER_NETWORKD, .servers = servers};
+
+    (void) text_copy(offered.interface, sizeof(offered.interface), interface);
+    engine_on_offered(sim->engine, &offered, sim_now(sim));
     drain(sim);
 }
 

@@ -140,6 +140,9 @@ CommandResult sim_apply(Sim *sim, const Command *command, CommandReply *ret);
 /* What a manager of the network says from now on. */
 void sim_tell_network(Sim *sim, Connectivity connectivity, bool metered);
 
+/* What the network behind an interface offers from now on: names and addresses with blanks between them. */
+void sim_offer(Sim *sim, const char *interface, const char *servers);
+
 /* Lets the world run for so many seconds. */
 void sim_run(Sim *sim, double seconds);
 
