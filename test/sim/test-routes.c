@@ -197,6 +197,49 @@ static void test_no_network_at_the_start(void **state)
     assert_true(fabs(sim_error(sim)) < 1e-3 || sim_counters(sim)->synchronized);
 }
 
+/* What a name stands for after a change of the network: an address that answers stays, with all its samples,
+ * whatever the name means by now; one that is silent is left within some seconds of that. */
+static void test_a_name_that_moves(void **state)
+{
+    static const struct {
+        const char *name;
+        bool silent;
+        size_t expected;
+    } rows[] = {{"the old address answers", false, 0}, {"the old address is silent", true, 1}};
+
+    (void) state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        cleanup_(sim_freep) Sim *sim = sim_new(8, &usual);
+        SimServer server = good;
+        SourceConfig source = source_config_default(SOURCE_SERVER, NAME);
+        SourceReport report;
+        SourceId id;
+
+        (void) text_copy(server.name, sizeof(server.name), NAME);
+        size_t old = sim_add_server(sim, &server), new = sim_add_server(sim, &good);
+        source.iburst = true;
+        assert_int_equal(config_add_source(sim_config(sim), &source), 0);
+        sim_setup(sim)->follows_routes = true;
+        sim_start(sim);
+        sim_run(sim, 7200);
+        assert_int_equal(engine_sources(sim_engine(sim), &id, 1), 1);
+        assert_true(engine_source_report(sim_engine(sim), id, sim_now(sim), &report));
+        uint32_t samples = report.samples;
+        sim_server(sim, old)->name[0] = '\0';
+        (void) text_copy(sim_server(sim, new)->name, sizeof(server.name), NAME);
+        if (rows[i].silent)
+            sim_server(sim, old)->outages[0] = (SimOutage) {sim_time(sim), INFINITY};
+        sim_change_network(sim);
+        sim_run(sim, 30);
+        assert_true(engine_source_report(sim_engine(sim), id, sim_now(sim), &report));
+        IpAddress expected = sim_server_address(rows[i].expected);
+        assert_true(ip_address_equal(&report.remote.address, &expected));
+        if (!rows[i].silent)
+            assert_true(report.samples >= samples / 2);
+        expect_right(sim, 30);
+    }
+}
+
 /* Ten thousand changes cost one test of each source for each, and hardly a look-up. */
 static void test_storm(void **state)
 {
@@ -260,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_lost_messages),
         cmocka_unit_test(test_a_script_that_runs_before_the_route_exists_does_not_mean_offline_for_ever),
         cmocka_unit_test(test_no_network_at_the_start),
+        cmocka_unit_test(test_a_name_that_moves),
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_flapping),
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -220,6 +221,26 @@ static void test_no_rest(void **state)
     end(&world);
 }
 
+/* The daemon goes on without. */
+static void test_no_descriptor(void **state)
+{
+    struct rlimit before, none;
+    sd_event *event;
+    Routes *routes = NULL;
+    int calls = 0;
+
+    (void) state;
+    assert_true(sd_event_new(&event) >= 0);
+    assert_true(getrlimit(RLIMIT_NOFILE, &before) >= 0);
+    none = (struct rlimit) {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_true(setrlimit(RLIMIT_NOFILE, &none) >= 0);
+    int r = routes_new(event, on_change, &calls, &routes);
+    assert_true(setrlimit(RLIMIT_NOFILE, &before) >= 0);
+    assert_true(r < 0);
+    assert_null(routes);
+    sd_event_unref(event);
+}
+
 static int way(const NetConfig *config, const char *remote, const char *local)
 {
     IpEndpoint to = {.port = 123};
@@ -267,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_each_kind_of_change),
         cmocka_unit_test(test_overrun),
         cmocka_unit_test(test_no_rest),
+        cmocka_unit_test(test_no_descriptor),
         cmocka_unit_test(test_ways),
     };
 
