@@ -348,9 +348,21 @@ def test_port_is_closed(harbour, daemon, bus):
     failure(bus, daemon(f"server quay.example {OPTIONS} ipv4"), "refused", "nobody listens at the key establishment port")
 
 
-def test_no_route(daemon, bus):
-    name_host("quay.example", "198.51.100.1")
+def test_nobody_there(harbour, daemon, bus):
+    """An address of our own network that nobody has: the kernel knows a way, and finds nobody at its end."""
+    del harbour
+    name_host("quay.example", "192.0.2.250")
     failure(bus, daemon(f"server quay.example {OPTIONS}"), "unreachable", "no way to the key establishment server")
+
+
+def test_no_route(daemon, bus):
+    """Without a way nobody is asked for keys either."""
+    name_host("quay.example", "198.51.100.1")
+    client = daemon(f"server quay.example {OPTIONS}")
+    soon(lambda: bus.get("Clock", "State") == "all-offline")
+    assert "there is no route to 198.51.100.1 (Network is unreachable)" in run("timectl", "explain").stdout
+    assert property_of(bus, "quay.example", "Failure") == ""
+    assert "Could not establish keys" not in client.said()
 
 
 def test_no_answer(harbour, daemon, bus):
