@@ -35,6 +35,7 @@
 #define FLAG_NO_ADDRESS  (UINT64_C(1) << 7)
 #define FLAG_NO_SEARCH   (UINT64_C(1) << 8)
 #define FLAG_NO_VALIDATE (UINT64_C(1) << 10)
+#define FLAG_NO_CACHE    (UINT64_C(1) << 12)
 
 typedef struct Call Call;
 
@@ -80,9 +81,9 @@ static int32_t family_of(const LookupQuestion *question)
     return families[question->family];
 }
 
-static uint64_t validation_of(const LookupQuestion *question)
+static uint64_t flags_of(const LookupQuestion *question)
 {
-    return question->trusted_time ? 0 : FLAG_NO_VALIDATE;
+    return (question->trusted_time ? 0 : FLAG_NO_VALIDATE) | (question->uncached ? FLAG_NO_CACHE : 0);
 }
 
 static Call *call_free(Call *call)
@@ -256,7 +257,7 @@ static int ask_host(const Call *call, const char *name, uint64_t flags, sd_bus_s
 
     if (r >= 0)
         r = sd_bus_message_append(message, "isit", 0, name, family_of(&call->question),
-                                  flags | validation_of(&call->question));
+                                  flags | flags_of(&call->question));
     if (r >= 0)
         r = sd_bus_call_async(call->resolved->connection, ret, message, handler, userdata, PATIENCE_USEC);
     return r;
@@ -302,7 +303,7 @@ static int ask_service(Call *call)
         r = sd_bus_message_append(message, "isssit", 0, "", SERVICE_TYPE,
                                   call->question.name + strlen(LOOKUP_SERVICE_PREFIX),
                                   family_of(&call->question),
-                                  FLAG_NO_TXT | FLAG_NO_ADDRESS | validation_of(&call->question));
+                                  FLAG_NO_TXT | FLAG_NO_ADDRESS | flags_of(&call->question));
     if (r >= 0)
         r = sd_bus_call_async(call->resolved->connection, &call->slot, message, on_service, call,
                               PATIENCE_USEC);

@@ -7,6 +7,7 @@ import pytest
 
 from harness import Authority, Chronyd, name_host, run, soon
 from harness.mock_network_manager import ASLEEP, CONNECTED, FULL, LIMITED, NONE, PORTAL, MockNetworkManager
+from harness.names import RESOLVED, NameServer, Resolved
 from interop import addresses, need
 
 NAME, SECURE = "time.example", "secure.example"
@@ -64,6 +65,27 @@ def test_liar_behind_the_portal(bus, manager, places, start_daemon):
     assert abs(sources(bus)[NAME]["Offset"]) < 0.1
     assert f"{PASSED}: 1 source is forgotten" in daemon.said()
     assert sources(bus)[near.address]["Samples"] >= before["Samples"] and "portal" not in explained(NAME)
+
+
+def test_liar_that_is_remembered(bus, manager, empty_network, places, start_daemon):
+    """systemd-resolved remembers the portal's answer for an hour. It is asked past its memory."""
+    need("dnsmasq")
+    if not RESOLVED.exists():
+        pytest.skip("no systemd-resolved: test/system/fetch-daemons could not fetch it")
+    _, liar, right = places
+    name_server = NameServer(empty_network, f"host-record=time.example.net,{liar.address},3600")
+    resolved = Resolved(name_server, cache="yes")
+    manager.connectivity(PORTAL)
+    daemon = start_daemon(f"server time.example.net {OPTIONS}", bus=bus)
+    soon(lambda: sources(bus)["time.example.net"]["Address"] == liar.address)
+    name_server.write(f"host-record=time.example.net,{right.address},3600")
+    assert liar.address in run("busctl", "call", "org.freedesktop.resolve1", "/org/freedesktop/resolve1", "org.freedesktop.resolve1.Manager",
+                               "ResolveHostname", "isit", "0", "time.example.net", "2", "0").stdout.replace(" ", ".")
+    manager.connectivity(FULL)
+    soon(lambda: sources(bus)["time.example.net"]["Address"] == right.address)
+    daemon.synchronized()
+    resolved.stop()
+    name_server.stop()
 
 
 def test_address_from_before(bus, manager, places, start_daemon):

@@ -155,19 +155,22 @@ static void tell_owner(World *world, const char *before, const char *after)
 
 static void test_questions(void **state)
 {
-    enum { RECORDS_ONLY = 1 << 6 | 1 << 7, NO_VALIDATE = 1 << 10 };
+    enum { RECORDS_ONLY = 1 << 6 | 1 << 7, NO_VALIDATE = 1 << 10, NO_CACHE = 1 << 12 };
     static const struct {
         const char *name;
         IpFamily family;
         bool trusted;
         int32_t asked_family;
         uint64_t flags;
+        bool uncached;
     } rows[] = {
         {"ntp.example.net", IP_UNSPEC, false, AF_UNSPEC, NO_VALIDATE},
         {"ntp.example.net", IP_V4, true, AF_INET, 0},
         {"ntp.example.net.", IP_V6, true, AF_INET6, 0},
         {"_ntp._udp.example.net", IP_UNSPEC, false, AF_UNSPEC, RECORDS_ONLY | NO_VALIDATE},
         {"_NTP._udp.example.net", IP_V6, true, AF_INET6, RECORDS_ONLY},
+        {"ntp.example.net", IP_V4, true, AF_INET, NO_CACHE, true},
+        {"_ntp._udp.example.net", IP_UNSPEC, false, AF_UNSPEC, RECORDS_ONLY | NO_VALIDATE | NO_CACHE, true},
     };
     World world;
 
@@ -179,6 +182,7 @@ static void test_questions(void **state)
         int32_t interface, family;
         uint64_t flags;
         question.trusted_time = rows[i].trusted;
+        question.uncached = rows[i].uncached;
         assert_true(resolved_ask(world.resolved, i, &question));
         wait_for_questions(&world, i + 1);
         sd_bus_message *message = world.questions[i];

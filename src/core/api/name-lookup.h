@@ -24,6 +24,7 @@ typedef struct LookupQuestion {
     IpFamily family;            /* IP_UNSPEC: both */
     bool service;               /* the name is that of a service */
     bool trusted_time;          /* the kernel's clock is right: signatures (DNSSEC) can be held against it */
+    bool uncached;              /* what is remembered of earlier answers may be lies */
 } LookupQuestion;
 
 typedef enum LookupVerdict {

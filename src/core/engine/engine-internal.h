@@ -123,6 +123,7 @@ typedef struct Source {
         uint32_t told;  /* by EVENT_RESOLVE_FAILED and _BOGUS since it succeeded: bits 1 << LookupVerdict */
         bool replacing; /* of a source that has an address, but a bad one */
         bool stale;     /* the answer that is due comes from behind a portal: it is to be asked again */
+        bool uncached;  /* ... and so may be what the resolver remembers, until there is an answer */
         bool gentle;    /* only because the network has changed: an address that answers stays */
         bool doubted;   /* the name does not stand for the address any more: does that still answer? */
     } lookup;

@@ -73,6 +73,7 @@ void engine_fill_question(const Engine *engine, const Source *source, Action *re
     question->family = source->config.family;
     question->service = false;
     question->trusted_time = engine_clock_is_right(engine, engine->now);
+    question->uncached = source->lookup.uncached;
     if (source->nts && source->nts->server[0] != '\0') {
         text_append(&name, source->nts->server);
         text_append(&name, name.length > 0 && name.data[name.length - 1] == '.' ? "" : ".");
@@ -332,6 +333,7 @@ void engine_on_resolved(Engine *engine, SourceId id, const LookupAnswer *answer,
     source->lookup.asked = false;
     if (engine_drops_answer(engine, source))
         return;
+    source->lookup.uncached &= answer->verdict != LOOKUP_FOUND;
     if (source->nts && source->nts->server[0] != '\0')
         take_server(engine, source, answer);
     else if (answer->verdict != LOOKUP_FOUND)

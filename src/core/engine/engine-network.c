@@ -97,11 +97,13 @@ static bool pool_is_looked_up(const Engine *engine, const Source *member)
     return false;
 }
 
-/* Names without an address, also those that have been waiting for another try. */
+/* Names without an address, also those that have been waiting for another try. The resolver may remember what
+ * the portal has said, for as long as the portal has told it to. */
 static void look_up_anew(Engine *engine)
 {
     for (size_t i = 0; i < engine->source_count; i++) {
         Source *source = engine->sources[i];
+        source->lookup.uncached = !source_is_resolved(source) && !source->literal;
         if (source->lookup.asked)
             source->lookup.stale = true;
         else if (source->lookup.stale || mono_is_set(source->lookup.deadline) ||

@@ -74,15 +74,15 @@ def use_name_server(address):
 class Resolved:
     """systemd-resolved, which asks that name server."""
 
-    def __init__(self, name_server, dnssec="no"):
+    def __init__(self, name_server, dnssec="no", cache="no"):
         self.name_server, self.process = name_server, None
-        self.start(dnssec)
+        self.start(dnssec, cache)
 
-    def start(self, dnssec="no"):
+    def start(self, dnssec="no", cache="no"):
         configuration = pathlib.Path("/run/systemd/resolved.conf.d/test.conf")
         configuration.parent.mkdir(parents=True, exist_ok=True)
         configuration.write_text(f"[Resolve]\nDNS={self.name_server.address}\nFallbackDNS=\nDNSSEC={dnssec}\nLLMNR=no\n"
-                                 "MulticastDNS=no\nDNSStubListener=no\nCache=no\nReadEtcHosts=no\n")
+                                 f"MulticastDNS=no\nDNSStubListener=no\nCache={cache}\nReadEtcHosts=no\n")
         self.process = Process("resolved", [RESOLVED], env={"SYSTEMD_LOG_LEVEL": "debug", "SYSTEMD_LOG_TARGET": "console"})
         soon(self.on_bus, what="resolved on the bus")
 
