@@ -11,6 +11,7 @@ import signal
 import pytest
 
 from harness.world import STATE, run, soon
+from rawbus import REPLY, RawBus
 
 COUNT = itertools.count(1)
 
@@ -206,6 +207,48 @@ def test_small_at_rest(bus, network, start_daemon):
 
     soon(lambda: len(sockets()) <= 4, what="few sockets between the polls")
     assert len(list((process / "task").iterdir())) == 1
+
+
+def test_nothing_stays_open(bus, network, start_daemon):
+    """Sources and names that come and go, keys that nobody hands out, another configuration, threads that start anew:
+    afterwards there are as many descriptors and threads as before."""
+    base = ["allow", "serverthreads 2", *server_lines(network, "iburst")]
+    daemon = start_daemon("port 1123", *base, bus=bus)
+    process, caller = pathlib.Path(f"/proc/{daemon.process.pid}"), RawBus()
+
+    def held():
+        return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+    def ask(*words, interface="Sources"):
+        got = caller.ask(*words, interface=interface)
+        assert got.kind == REPLY, got.text()
+
+    def forget(*names):
+        for name in names:
+            caller.ask("Remove", "s", name, interface="Sources")
+
+    def churn(times):
+        for number in range(times):
+            for name, options in (("192.0.2.99", "nts iburst"), ("nobody.example", "iburst"), (network.servers[0].address, "")):
+                forget(name)
+                ask("Add", "sss", "server", name, options)
+            ask("Refresh", "")
+            ask("Burst", "iis", 1, 2, "")
+            daemon.write(f"port {1123 + number % 2}", *base[number % 2:])
+            ask("Reload", "", interface="Manager")
+            forget("192.0.2.99", "nobody.example")
+
+    churn(4)
+    soon(lambda: daemon.said().count("Configuration reloaded") == 4)
+    daemon.write("port 1123", *base)
+    ask("Reload", "", interface="Manager")
+    soon(lambda: held()[1] == 3, what="two threads that serve, and the event loop")
+    # for each of the requests that are on their way there is one more
+    most = held()[0] + len(network.servers)
+    churn(20)
+    daemon.write("port 1123", *base)
+    ask("Reload", "", interface="Manager")
+    soon(lambda: held()[0] <= most and held()[1] == 3, what=f"no more than {most} descriptors and 3 threads")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
