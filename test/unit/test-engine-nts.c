@@ -762,6 +762,26 @@ static void test_kept(void **state)
     engine_free(world.engine);
 }
 
+/* A machine that falls asleep, and perhaps never wakes up: whoever starts after that must not find cookies
+ * that we have used since. */
+static void test_sleep(void **state)
+{
+    World world;
+
+    (void) state;
+    start_with_keys(&world);
+    engine_on_sleep(world.engine, true, now_of(&world));
+    drain(&world);
+    engine_on_sleep(world.engine, false, now_of(&world));
+    drain(&world);
+    run(&world, 1000);
+    assert_int_equal(world.kept_count, 0);
+    engine_stop(world.engine, now_of(&world));
+    drain(&world);
+    assert_int_equal(world.kept_count, 1);
+    engine_free(world.engine);
+}
+
 static void spoil_name(NtsKept *kept)
 {
     kept->name[0] = 'x';
@@ -1189,6 +1209,7 @@ int main(void)
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_kept_and_useless),
+        cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_wrong_member),
         cmocka_unit_test(test_negotiated_name_not_found),

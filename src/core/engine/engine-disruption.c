@@ -133,8 +133,8 @@ void engine_on_sleep(Engine *engine, bool begins, Now now)
     if (engine->ended)
         return;
     if (begins) {
+        /* Not the keys: we go on with their cookies, and none may be sent twice, also not after a crash. */
         engine_save_drift(engine);
-        engine_keep_keys(engine);
         engine_save_stamp(engine);
         return;
     }
