@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus/driver.h"
+
 #define USER_UNKNOWN UINT32_MAX
 
 struct HeldCall {
@@ -41,7 +43,8 @@ static int on_departure(sd_bus_message *signal, void *userdata, unused_ sd_bus_e
     HeldCall *call = userdata;
     const char *name, *old_owner, *new_owner;
 
-    if (sd_bus_message_read(signal, "sss", &name, &old_owner, &new_owner) > 0 && new_owner[0] == '\0')
+    if (is_from_driver(signal) && sd_bus_message_read(signal, "sss", &name, &old_owner, &new_owner) > 0 &&
+        new_owner[0] == '\0')
         call->on_end(call->userdata, HELD_CALL_GONE);
     return 0;
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "bus/driver.h"
 
-#define DRIVER  "org.freedesktop.DBus"
 #define SERVICE "org.freedesktop.login1"
 
 struct Login {
@@ -33,8 +33,8 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, unused_ sd_b
     const char *name, *before, *after;
     Login *login = userdata;
 
-    if (text_equal(sd_bus_message_get_sender(signal), DRIVER) &&
-        sd_bus_message_read(signal, "sss", &name, &before, &after) > 0 && text_equal(name, SERVICE))
+    if (is_from_driver(signal) && sd_bus_message_read(signal, "sss", &name, &before, &after) > 0 &&
+        text_equal(name, SERVICE))
         set_owner(login, after);
     return 0;
 }
@@ -70,12 +70,12 @@ static int listen_to_it(Login *login)
 
     if (r >= 0)
         r = sd_bus_add_match_async(login->connection, &login->owners,
-                                   "type='signal',sender='" DRIVER "',path='/org/freedesktop/DBus',"
-                                   "interface='" DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
+                                   "type='signal',sender='" BUS_DRIVER "',path='" BUS_DRIVER_PATH "',"
+                                   "interface='" BUS_DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
                                    on_owner_changed, NULL, login);
     /* Asked after the match is there: no change is missed. */
     if (r >= 0)
-        r = sd_bus_call_method_async(login->connection, &login->call, DRIVER, "/org/freedesktop/DBus", DRIVER,
+        r = sd_bus_call_method_async(login->connection, &login->call, BUS_DRIVER, BUS_DRIVER_PATH, BUS_DRIVER,
                                      "GetNameOwner", on_owner, login, "s", SERVICE);
     return r;
 }

@@ -20,9 +20,9 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "bus/driver.h"
 #include "bus/network-model.h"
 
-#define DRIVER     "org.freedesktop.DBus"
 #define SERVICE    "org.freedesktop.NetworkManager"
 #define PATH       "/org/freedesktop/NetworkManager"
 #define ROOT       "/org/freedesktop"
@@ -337,7 +337,7 @@ static int on_owner_changed(sd_bus_message *message, void *userdata, unused_ sd_
     NetworkManager *manager = userdata;
     const char *name, *before, *now;
 
-    if (is_from(message, DRIVER) && sd_bus_message_read(message, "sss", &name, &before, &now) > 0 &&
+    if (is_from_driver(message) && sd_bus_message_read(message, "sss", &name, &before, &now) > 0 &&
         text_equal(name, SERVICE))
         set_owner(manager, now);
     return 0;
@@ -448,7 +448,7 @@ static int add_matches(NetworkManager *manager)
         const char *rule;
         sd_bus_message_handler_t handler;
     } rows[] = {
-        {"sender='" DRIVER "',interface='" DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
+        {"sender='" BUS_DRIVER "',interface='" BUS_DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
          on_owner_changed},
         {"sender='" SERVICE "',path='" ROOT "',interface='" MANAGER "',member='InterfacesAdded'",
          on_interfaces_added},
@@ -517,7 +517,7 @@ int network_manager_new(sd_bus *connection, const BusHandlers *handlers, void *u
     if (r < 0 || (r = add_timers(manager)) < 0 || (r = add_matches(manager)) < 0)
         return r;
     /* After the matches: a change between the answer and the first signal cannot be missed. */
-    r = sd_bus_call_method_async(connection, &manager->call, DRIVER, "/org/freedesktop/DBus", DRIVER,
+    r = sd_bus_call_method_async(connection, &manager->call, BUS_DRIVER, BUS_DRIVER_PATH, BUS_DRIVER,
                                  "GetNameOwner", on_owner, manager, "s", SERVICE);
     if (r < 0)
         return r;

@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
+#include "bus/driver.h"
 
-#define DRIVER       "org.freedesktop.DBus"
 #define SERVICE      "org.freedesktop.resolve1"
 #define PATH         "/org/freedesktop/resolve1"
 #define MANAGER      SERVICE ".Manager"
@@ -351,7 +351,8 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, unused_ sd_b
     Resolved *resolved = userdata;
     const char *name, *previous, *owner;
 
-    if (sd_bus_message_read(signal, "sss", &name, &previous, &owner) < 0 || !text_equal(name, SERVICE))
+    if (!is_from_driver(signal) || sd_bus_message_read(signal, "sss", &name, &previous, &owner) <= 0 ||
+        !text_equal(name, SERVICE))
         return 0;
     resolved->owner_call = sd_bus_slot_unref(resolved->owner_call); /* what it will say is older */
     set_owner(resolved, owner);
@@ -406,8 +407,8 @@ static int on_properties_changed(sd_bus_message *signal, void *userdata, unused_
 static int watch(Resolved *resolved)
 {
     int r = sd_bus_add_match_async(resolved->connection, &resolved->owner_match,
-                                   "type='signal',sender='" DRIVER "',path='/org/freedesktop/DBus',"
-                                   "interface='" DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
+                                   "type='signal',sender='" BUS_DRIVER "',path='" BUS_DRIVER_PATH "',"
+                                   "interface='" BUS_DRIVER "',member='NameOwnerChanged',arg0='" SERVICE "'",
                                    on_owner_changed, NULL, resolved);
 
     if (r >= 0)
@@ -416,9 +417,8 @@ static int watch(Resolved *resolved)
                                    "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
                                    on_properties_changed, NULL, resolved);
     if (r >= 0)
-        r = sd_bus_call_method_async(resolved->connection, &resolved->owner_call, DRIVER,
-                                     "/org/freedesktop/DBus", DRIVER, "GetNameOwner", on_owner_known,
-                                     resolved, "s", SERVICE);
+        r = sd_bus_call_method_async(resolved->connection, &resolved->owner_call, BUS_DRIVER, BUS_DRIVER_PATH,
+                                     BUS_DRIVER, "GetNameOwner", on_owner_known, resolved, "s", SERVICE);
     return r;
 }
 

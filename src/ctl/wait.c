@@ -84,9 +84,12 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
 {
     Wait *wait = userdata;
     const char *name, *old_owner, *new_owner;
-    int r = sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner);
 
     (void) error;
+    /* Anybody may send us what looks like it. */
+    if (!text_equal(sd_bus_message_get_sender(m), "org.freedesktop.DBus"))
+        return 0;
+    int r = sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner);
     if (r >= 0 && new_owner[0] != '\0')
         r = start_call(wait);
     if (r < 0) {

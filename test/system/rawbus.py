@@ -16,7 +16,7 @@ from harness.world import as_user
 
 SOCKET = "/run/dbus/system_bus_socket"
 NAME, OBJECT = "org.timeball1", "/org/timeball1"
-CALL, REPLY, ERROR = 1, 2, 3
+CALL, REPLY, ERROR, SIGNAL = 1, 2, 3, 4
 NO_REPLY, NO_AUTO_START, INTERACTIVE = 1, 2, 4
 
 ALIGNMENT = {"y": 1, "q": 2, "b": 4, "i": 4, "u": 4, "d": 8, "t": 8, "x": 8, "s": 4, "o": 4, "g": 1, "a": 4, "{": 8, "(": 8, "v": 1}
@@ -73,8 +73,8 @@ def marshal(data, kind, value):
     return data + struct.pack("<I", len(value)) + value + b"\0"
 
 
-def message(serial, fields, signature="", values=(), flags=0):
-    """A method call; fields: {number of the header field: (type, value)}."""
+def message(serial, fields, signature="", values=(), flags=0, sort=CALL):
+    """A message; fields: {number of the header field: (type, value)}."""
     body = b""
     for kind, value in zip(split(signature), values):
         body = marshal(body, kind, value)
@@ -84,7 +84,7 @@ def message(serial, fields, signature="", values=(), flags=0):
     for number, (kind, value) in fields.items():
         header = pad(header, 8) + bytes([number])
         header = marshal(header + b"\1" + kind.encode() + b"\0", kind, value)
-    start = struct.pack("<cBBBII", b"l", CALL, flags, 1, len(body), serial)
+    start = struct.pack("<cBBBII", b"l", sort, flags, 1, len(body), serial)
     return pad(start + struct.pack("<I", len(header)) + header, 8) + body
 
 
@@ -135,8 +135,8 @@ class RawBus:
         self.socket.sendall(b"\0AUTH EXTERNAL " + str(uid).encode().hex().encode() + b"\r\n")
         assert self.line().startswith(b"OK ")
         self.socket.sendall(b"BEGIN\r\n")
-        self.wait(self.call("Hello", name="org.freedesktop.DBus", path="/org/freedesktop/DBus",
-                            interface="org.freedesktop.DBus"))
+        self.name = self.wait(self.call("Hello", name="org.freedesktop.DBus", path="/org/freedesktop/DBus",
+                                        interface="org.freedesktop.DBus")).text()
 
     def line(self):
         while b"\r\n" not in self.buffer:
@@ -152,6 +152,13 @@ class RawBus:
         fields = {1: ("o", path), 2: ("s", interface), 3: ("s", member), 6: ("s", name)}
         self.socket.sendall(message(self.serial, fields, signature, values, flags))
         return self.serial
+
+    def pretend(self, member, signature, *values, interface="org.freedesktop.DBus", path="/org/freedesktop/DBus", to=NAME):
+        """Sends a signal as somebody else would send it, by default the bus, and waits until it has come."""
+        self.serial += 1
+        fields = {1: ("o", path), 2: ("s", interface), 3: ("s", member), 6: ("s", to)}
+        self.socket.sendall(message(self.serial, fields, signature, values, sort=SIGNAL))
+        self.ask("Ping", interface="org.freedesktop.DBus.Peer", name=to)
 
     def need(self, count):
         while len(self.buffer) < count:

@@ -233,6 +233,21 @@ def test_caller_leaves_at_once(bus, fixture):
     assert fixture.alive()
 
 
+def test_somebody_says_that_the_caller_left(bus, fixture, monitor):
+    """Only the bus knows who has left: what looks like its word, and is anybody's, takes nobody's call away."""
+    allow(bus)
+    before = fixture.applied()
+    hold_polkit(bus)
+    asked = len(checks(monitor))
+    caller, stranger = RawBus("nobody"), RawBus("daemon")
+    serial = caller.call("MakeStep")
+    soon(lambda: len(checks(monitor)) > asked)
+    stranger.pretend("NameOwnerChanged", "sss", caller.name, caller.name, "")
+    resume_polkit(bus)
+    assert caller.wait(serial).kind == REPLY
+    assert fixture.applied() == before + ["makestep: ok"]
+
+
 def is_held(caller, member="MakeStep", signature="", *values):
     """Whether a call is taken up, by a connection that may have made some before."""
     serial = caller.call(member, signature, *values)

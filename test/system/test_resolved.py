@@ -10,6 +10,7 @@ from harness.names import (FLAG_NO_ADDRESS, FLAG_NO_SEARCH, FLAG_NO_TXT, FLAG_NO
                            Resolved, use_name_server)
 from harness.network import give_addresses
 from harness.world import STATE, program
+from rawbus import RawBus
 
 LINES = ["host-record=ntp.example.net,192.0.2.11", "host-record=second.example.net,192.0.2.12",
          "host-record=third.example.net,192.0.2.13,2001:db8::13"]
@@ -114,6 +115,24 @@ def test_forged_answers(bus, network, start_resolved, daemon):
         assert not [flags for name in ("second.example.net", "third.example.net") for _, flags in questions.of(name) if flags]
     assert address(bus, "second.example.net") == "" and address(bus, "ntp.example.net") == "192.0.2.11"
     assert bus.get("Clock", "Synchronized")
+
+
+def test_somebody_says_that_it_has_left(bus, network, start_resolved, daemon):
+    """Only the bus knows who has the name: nobody gets us to ask elsewhere, where nothing is validated, or for nothing."""
+    del network
+    start_resolved()
+    stranger = RawBus("nobody")
+    with Questions() as questions:
+        add(bus, "ntp.example.net", options="offline")
+        resolves(bus, "ntp.example.net", "192.0.2.11")
+        for owner in ("", stranger.name):
+            stranger.pretend("NameOwnerChanged", "sss", "org.freedesktop.resolve1", ":1.1", owner)
+        stranger.pretend("PropertiesChanged", "sa{sv}as", "org.freedesktop.resolve1.Manager", {}, ["DNS"],
+                         interface="org.freedesktop.DBus.Properties", path="/org/freedesktop/resolve1")
+        add(bus, "second.example.net", options="offline")
+        resolves(bus, "second.example.net", "192.0.2.12")
+        assert [len(questions.of(name)) for name in ("ntp.example.net", "second.example.net")] == [1, 1]
+    daemon.process.expect_alive()
 
 
 def test_killed_while_it_is_asked(bus, name_server, start_resolved, daemon):
