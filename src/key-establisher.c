@@ -39,6 +39,13 @@ struct KeyEstablisher {
     Session *first;
 };
 
+/* The certificates of a system are megabytes, which nobody needs for the next four weeks. */
+void key_establisher_tidy_up(const KeyEstablisher *establisher)
+{
+    if (establisher && !establisher->first)
+        (void) malloc_trim(0);
+}
+
 static Session *session_free(Session *session)
 {
     if (!session)
@@ -48,13 +55,11 @@ static Session *session_free(Session *session)
             *s = session->next;
             break;
         }
-    bool last = !session->owner->first;
+    const KeyEstablisher *owner = session->owner;
     stream_free(session->stream);
     ke_client_free(session->client);
     free(session);
-    /* The certificates of a system are megabytes, which nobody needs for the next four weeks. */
-    if (last)
-        (void) malloc_trim(0);
+    key_establisher_tidy_up(owner);
     return NULL;
 }
 DEFINE_CLEANUP(Session, session_free);

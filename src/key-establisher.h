@@ -41,5 +41,7 @@ void key_establisher_keep(KeyEstablisher *establisher, const Action *action);
 
 /* The set of trusted certificates that sources with that certset have. */
 int key_establisher_open_trust(KeyEstablisher *establisher, uint32_t set, TrustSet **ret) must_check_;
+/* After somebody has given such a set back: what it took goes back to the system, unless it is in use. */
+void key_establisher_tidy_up(const KeyEstablisher *establisher);
 /* What the end of a stream means for who wanted keys through it; error as in StreamHandlers, not 0. */
 NtsFailure key_establisher_failure(int error);

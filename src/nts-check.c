@@ -43,6 +43,7 @@ struct NtsCheck {
     LookupAnswer found; /* the server, whose addresses are tried one after the other */
     size_t next_address;
     TrustSet *trust;
+    const KeyEstablisher *owner; /* of the trusted certificates */
     KeClient *keys;
     Stream *stream;
     NtsEstablishment establishment;
@@ -419,6 +420,7 @@ int nts_check_new(const NtsCheckSetup *setup, const SourceConfig *source, NtsChe
         .resolver = setup->resolver,
         .aead = setup->aead,
     };
+    check->owner = setup->keys;
     int r = key_establisher_open_trust(setup->keys, source->cert_set, &check->trust);
     if (r >= 0)
         r = add_sources(check);
@@ -443,6 +445,7 @@ NtsCheck *nts_check_free(NtsCheck *check)
     nts_client_free(check->nts);
     source_stats_free(check->stats);
     trust_set_unref(check->trust);
+    key_establisher_tidy_up(check->owner);
     sd_event_unref(check->event);
     explicit_bzero(check, sizeof *check);
     free(check);
