@@ -150,14 +150,15 @@ static int append_fields(sd_bus_message *reply, const Explanation *e)
     int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
     if (r >= 0)
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",    //
-                                  "State", "s", source_state_name(e->source.state),         //
-                                  "LastVerdict", "s", packet_verdict_name(e->last_verdict), //
-                                  "Origin", "s", source_origin_name(e->source.origin),      //
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", //
+                                  "State", "s", source_state_name(e->source.state),          //
+                                  "LastVerdict", "s", packet_verdict_name(e->last_verdict),  //
+                                  "Origin", "s", source_origin_name(e->source.origin),       //
                                   "OriginName", "s", e->source.origin_name, "Online", "b",
                                   (int) e->source.online,                                              //
                                   "OfflineReason", "s", offline_reason_name(e->source.offline_reason), //
                                   "Resolving", "b", (int) e->source.resolving,                         //
+                                  "NameRefused", "b", (int) e->refused_name,                           //
                                   "Reachability", "u", (uint32_t) e->source.reachability,              //
                                   "Samples", "u", e->source.samples,                                   //
                                   "Agreeing", "u", e->agreeing,                                        //

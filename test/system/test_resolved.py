@@ -3,6 +3,8 @@
 """Names by the real systemd-resolved, and without it, with dnsmasq as the network's name server. dnsmasq signs nothing:
 what resolved makes of that (DNSSEC=yes) is what it makes of an answer that somebody has forged."""
 
+import json
+
 import pytest
 
 from harness import Daemon, Process, soon
@@ -114,6 +116,11 @@ def test_forged_answers(bus, network, start_resolved, daemon):
         assert daemon.said().count("DNSSEC refuses what second.example.net") == 1
         assert not [flags for name in ("second.example.net", "third.example.net") for _, flags in questions.of(name) if flags]
     assert address(bus, "second.example.net") == "" and address(bus, "ntp.example.net") == "192.0.2.11"
+    for name, keeps in (("ntp.example.net", True), ("second.example.net", False)):
+        path = next(path for path, found in bus.objects().items() if found.get("org.timeball1.Source", {}).get("Name") == name)
+        sentence, fields = json.loads(bus.call("Source", "Explain", path=path).stdout)["data"]
+        assert "DNSSEC refuses what its name is said to mean" in sentence
+        assert fields["NameRefused"]["data"] and ("keeps its address" in sentence) == keeps, sentence
     assert bus.get("Clock", "Synchronized")
 
 

@@ -382,6 +382,16 @@ static void test_service_pool(void **state)
 
 /* --- signatures --- */
 
+static Explanation explanation_of(const World *world)
+{
+    SourceId ids[32];
+    Explanation explanation = {0};
+
+    assert_true(engine_sources(world->engine, ids, ELEMENTS(ids)) > 0);
+    assert_true(engine_explain(world->engine, ids[0], now_of(world), &explanation));
+    return explanation;
+}
+
 /* Bogus is told besides "not found", each once until the name is found; a source that has an address keeps
  * it. */
 static void test_bogus(void **state)
@@ -398,9 +408,11 @@ static void test_bogus(void **state)
     run(&world, DAY / 2);
     assert_int_equal(world.events[EVENT_RESOLVE_FAILED], 1);
     assert_int_equal(world.events[EVENT_RESOLVE_BOGUS], 1);
+    assert_true(explanation_of(&world).refused_name);
     says(&world, "192.0.2.1");
     run(&world, 3 * 3600);
     assert_int_equal(world.events[EVENT_SOURCE_RESOLVED], 1);
+    assert_false(explanation_of(&world).refused_name);
     world.answer = bogus;
     run(&world, 3 * DAY);
     assert_int_equal(world.events[EVENT_RESOLVE_BOGUS], 2);

@@ -111,6 +111,10 @@ static void test_trouble_is_told(void **state)
     text = TEXT(buffer);
     explain_source(&e, &text);
     assert_string_equal(buffer, "Its name has no address yet.");
+    e.refused_name = true;
+    text = TEXT(buffer);
+    explain_source(&e, &text);
+    assert_string_equal(buffer, "Its name has no address yet. DNSSEC refuses what its name is said to mean.");
 }
 
 static void test_network(void **state)

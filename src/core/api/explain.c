@@ -276,6 +276,15 @@ static void explain_trouble(const Explanation *e, Text *text)
     }
 }
 
+/* A source that has an address keeps it. */
+static void explain_name(const Explanation *e, Text *text)
+{
+    if (e->refused_name)
+        text_append(text, e->source.resolving
+                              ? " DNSSEC refuses what its name is said to mean."
+                              : " DNSSEC refuses what its name is said to mean now: it keeps its address.");
+}
+
 /* What the network has to do with it. */
 static void explain_network(const Explanation *e, Text *text)
 {
@@ -312,6 +321,7 @@ void explain_source(const Explanation *explanation, Text *text)
     explain_state(explanation, text);
     explain_origin(explanation, text);
     explain_trouble(explanation, text);
+    explain_name(explanation, text);
     explain_network(explanation, text);
 }
 

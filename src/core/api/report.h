@@ -162,6 +162,7 @@ typedef struct Explanation {
     uint32_t agreeing, candidates;      /* of the last intersection: how many agree, of how many */
     double majority_low, majority_high; /* the interval on which they agree; NaN: none */
     NetworkState network;
+    bool refused_name;  /* DNSSEC is against what it is said to mean */
     bool doubtful_name; /* it was looked up where nobody had said that all is well */
     bool keys_held;     /* they are not established before a portal is passed */
 } Explanation;

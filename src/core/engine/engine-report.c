@@ -228,6 +228,7 @@ bool engine_explain(const Engine *engine, SourceId id, Now now, Explanation *ret
         .majority_low = engine->selection.majority_low,
         .majority_high = engine->selection.majority_high,
         .network = engine->network,
+        .refused_name = (source->lookup.told & (1U << LOOKUP_BOGUS)) != 0,
         .doubtful_name = source->doubtful,
         .keys_held = source->nts && source->nts->held,
     };
