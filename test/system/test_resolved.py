@@ -4,10 +4,11 @@
 what resolved makes of that (DNSSEC=yes) is what it makes of an answer that somebody has forged."""
 
 import json
+import signal
 
 import pytest
 
-from harness import Daemon, Process, soon
+from harness import Daemon, Process, run, soon
 from harness.names import (FLAG_NO_ADDRESS, FLAG_NO_SEARCH, FLAG_NO_TXT, FLAG_NO_VALIDATE, RESOLVED, SERVICE, NameServer, Questions,
                            Resolved, use_name_server)
 from harness.network import give_addresses
@@ -217,6 +218,20 @@ def test_found_when_resolved_asks_others(bus, network, name_server, start_resolv
     finally:
         name_server.write(*LINES)
     del network
+
+
+def test_names_that_are_no_sources(bus, start_resolved, daemon):
+    """Who may ask us, and whose keys are tried: the same way, and the same word about the clock."""
+    start_resolved()
+    with Questions() as questions:
+        daemon.write("allow second.example.net")
+        daemon.process.signal(signal.SIGHUP)
+        soon(lambda: questions.of("second.example.net") == [("ResolveHostname", FLAG_NO_VALIDATE)])
+        soon(lambda: json.loads(bus.call("Server", "CheckAccess", "s", "192.0.2.12").stdout)["data"][0])
+        assert not json.loads(bus.call("Server", "CheckAccess", "s", "192.0.2.13").stdout)["data"][0]
+        done = run("timectl", "nts-check", "ntp.example.net", check=False)
+        assert done.returncode != 0 and "192.0.2.11" in done.stdout + done.stderr
+        assert questions.of("ntp.example.net") == [("ResolveHostname", FLAG_NO_VALIDATE)]
 
 
 # --- services ---
