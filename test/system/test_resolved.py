@@ -10,7 +10,7 @@ import pytest
 
 from harness import Daemon, Process, run, soon
 from harness.names import (FLAG_NO_ADDRESS, FLAG_NO_SEARCH, FLAG_NO_TXT, FLAG_NO_VALIDATE, RESOLVED, SERVICE, NameServer, Questions,
-                           Resolved, use_name_server)
+                           Resolved, name_server_of_libc)
 from harness.network import give_addresses
 from harness.world import STATE, program
 from rawbus import RawBus
@@ -25,8 +25,8 @@ def fixture_name_server(network):
     if not program("dnsmasq") or not RESOLVED.exists():
         pytest.skip("no dnsmasq or no systemd-resolved: test/system/fetch-daemons could not fetch them")
     made = NameServer(network, *LINES)
-    use_name_server(made.address)
-    yield made
+    with name_server_of_libc(made.address):
+        yield made
     made.stop()
 
 

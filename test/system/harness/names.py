@@ -4,6 +4,7 @@
 build/daemons. resolved runs with the rights of its service on the bus of the test, and takes its configuration from
 our /run."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -61,14 +62,14 @@ class NameServer:
             self.process.stop()
 
 
-def use_name_server(address):
-    """What the resolver of libc asks, here and in all programs from now on."""
+@contextlib.contextmanager
+def name_server_of_libc(address):
+    """What the resolver of libc asks meanwhile, here and in programs that are started."""
     path = STATE / "resolv.conf"
-    if path.exists():
-        path.write_text(f"nameserver {address}\n")
-        return
     path.write_text(f"nameserver {address}\n")
     run("mount", "--bind", path, "/etc/resolv.conf")
+    yield
+    run("umount", "/etc/resolv.conf")
 
 
 class Resolved:
