@@ -11,7 +11,7 @@ from harness import soon
 from harness.bus import SOCKET
 from harness.mock_network_manager import (ACTIVATED, ASLEEP, CONNECTED, DEACTIVATING, FULL, LIMITED, NAME, NONE, PATH, PORTAL,
                                           MockNetworkManager)
-from rawbus import Fixture
+from rawbus import Fixture, Monitor
 
 DEVICE, LEASE4, LEASE6 = (f"{NAME}.{name}" for name in ("Device", "DHCP4Config", "DHCP6Config"))
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -51,13 +51,35 @@ def manager(bus):
 
 
 @pytest.fixture
-def listener(bus, manager):
-    del manager
-    made = Listener()
-    soon(bus.has)
-    made.hears("network full", "network changed")
+def monitor(bus):
+    del bus
+    made = Monitor()
     yield made
     made.stop()
+
+
+@pytest.fixture(name="listen")
+def start_listener(bus):
+    """listen(): one that ends with the test."""
+    started = []
+
+    def start():
+        started.append(Listener())
+        soon(bus.has)
+        return started[-1]
+
+    yield start
+    for listener in started:
+        listener.stop()
+
+
+@pytest.fixture
+def listener(manager, listen):
+    """It knows the NetworkManager that is there."""
+    del manager
+    made = listen()
+    made.hears("network full", "network changed")
+    return made
 
 
 def test_state(manager, listener):
@@ -141,12 +163,11 @@ def test_vanishes_and_returns(manager, listener):
     listener.hears("network full", "network changed")
 
 
-def test_while_it_starts(bus, manager):
+def test_while_it_starts(manager, listen):
     """Offers of a NetworkManager that starts are told; that they are all is not, and not at once when it has started."""
     manager.set(Startup=True)
     manager.device(1, "eth0", lease4=manager.lease(1, 4, ntp_servers="192.0.2.1"))
-    listener = Listener()
-    soon(bus.has)
+    listener = listen()
     listener.hears("network full", "offered 0 eth0: [192.0.2.1]", "network changed")
     manager.device(2, "eth1", lease4=manager.lease(2, 4, ntp_servers="192.0.2.2"))
     listener.hears("offered 0 eth1: [192.0.2.2]", "network changed")
@@ -154,21 +175,15 @@ def test_while_it_starts(bus, manager):
     manager.metered(1)
     listener.hears("network full metered")
     assert "provider complete" not in listener.said()  # which is so for half a minute: test_networkmanager.py waits for it
-    listener.stop()
 
 
-def test_is_never_started(bus):
+def test_is_never_started(monitor, listen):
     """Without NetworkManager nothing is told, and nobody is asked to start it."""
-    from rawbus import Monitor
-    monitor = Monitor()
-    listener = Listener()
-    soon(bus.has)
+    listener = listen()
     # after the connection is ready, and the question for the owner answered
     soon(lambda: [got for got in monitor.messages() if got.get("member") == "GetNameOwner"])
     assert not [got for got in monitor.messages() if got.get("destination") == NAME or got.get("member") == "StartServiceByName"]
     assert listener.news() == []
-    monitor.stop()
-    listener.stop()
 
 
 def test_wrong_replies(manager, listener):
@@ -243,9 +258,7 @@ def test_bus_dies(bus, manager, listener):
     bus.daemon.kill()
     listener.hears("network unknown", "provider gone")
     manager.process.kill()
-    bus.start()
+    bus.restart()
     soon(lambda: listener.said().splitlines().count("bus connected") == 2)
     manager.start()
     listener.hears("network full", "network changed")
-    bus.polkit.stop()
-    bus.start_polkit()
