@@ -11,6 +11,7 @@ import pytest
 
 from harness import Bus, Daemon, Machine, Network, program, world
 from harness.machine import Unbootable
+from rawbus import Fixture
 
 
 # What a test costs that boots a machine, in tests that do not.
@@ -41,6 +42,13 @@ def pytest_configure(config):
     if os.environ.get("TIMEBALL_INSIDE") != "1":
         pytest.exit("start the system tests with test/system/run", returncode=2)
     world.prepare()
+
+
+@pytest.fixture(autouse=True)
+def nobody_left_on_the_bus():
+    """One test that fails costs the next one nothing."""
+    yield
+    Fixture.end_all()
 
 
 @pytest.fixture(scope="module")

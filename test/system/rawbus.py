@@ -193,6 +193,8 @@ class RawBus:
 class Fixture:
     """The real bus objects over fixed values; see bus-fixture.c."""
 
+    running = []  # conftest.py ends what a test that failed has left
+
     def __init__(self, user="timeball", prefix=()):
         folders = [ROOT.parent / "gcc", pathlib.Path(__file__).resolve().parents[2] / "build"]
         path = next(folder / "test/system/bus-fixture" for folder in folders
@@ -200,6 +202,7 @@ class Fixture:
         self.pipe, self.writer = os.pipe()
         self.process = None
         self.command = [*prefix, *as_user(user), path]
+        Fixture.running.append(self)
         self.start()
 
     def start(self):
@@ -207,11 +210,11 @@ class Fixture:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command, stdin=self.pipe, stdout=log, stderr=log)
 
-    def tell(self, line):
-        """Makes an event, and waits until it was emitted."""
-        before = self.said().count("done\n")
-        os.write(self.writer, line.encode() + b"\n")
-        soon(lambda: self.said().count("done\n") > before)
+    def tell(self, lines):
+        """Makes an event of each line, and waits until all were emitted. It reads 4095 bytes at a time: no more at once."""
+        wanted = self.said().count("done\n") + len(lines.splitlines())
+        os.write(self.writer, lines.encode() + b"\n")
+        soon(lambda: self.said().count("done\n") >= wanted)
 
     def said(self):
         return self.log.read_text()
@@ -223,9 +226,20 @@ class Fixture:
         return self.process.poll() is None
 
     def stop(self):
+        Fixture.running.remove(self)
         os.close(self.writer)
         os.close(self.pipe)
         assert self.process.wait(20) == 0
+
+    @staticmethod
+    def end_all():
+        """The next test finds the name on the bus free."""
+        while Fixture.running:
+            left = Fixture.running.pop()
+            left.process.kill()
+            left.process.wait()
+            os.close(left.writer)
+            os.close(left.pipe)
 
 
 class Monitor:
