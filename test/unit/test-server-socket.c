@@ -12,8 +12,8 @@
 
 #include "core/api/action.h"
 #include "core/ntp/packet.h"
-#include "net/server-socket.h"
 #include "net/socket.h"
+#include "serving.h"
 #include "unit.h"
 
 #define PATIENCE_US 5000000
@@ -123,36 +123,6 @@ static IpAddress address_of(const char *text)
     return address;
 }
 
-/* A port that is free now for both families. */
-static uint16_t free_port(void)
-{
-    IpEndpoint any = {.address = {.family = IP_V4}};
-    struct sockaddr_storage address;
-    socklen_t size = ip_endpoint_to_sockaddr(&any, &address);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *) &address, size), 0);
-    size = sizeof address;
-    assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &size), 0);
-    assert_true(ip_endpoint_from_sockaddr((struct sockaddr *) &address, size, &any));
-    close(fd);
-    return any.port;
-}
-
-/* A socket that talks to the server only: what comes from elsewhere is not seen. */
-static int client_of(const char *server, uint16_t port)
-{
-    IpEndpoint remote = {.address = address_of(server), .port = port};
-    struct sockaddr_storage address;
-    socklen_t size = ip_endpoint_to_sockaddr(&remote, &address);
-    int fd = socket(remote.address.family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *) &address, size), 0);
-    return fd;
-}
-
 static void ask(int fd, uint8_t number)
 {
     uint8_t request[NTP_HEADER_SIZE] = {0x23, [47] = number};
@@ -193,7 +163,7 @@ static bool has_v6(void)
 
 static void check_answer(const char *server, uint16_t port)
 {
-    int fd = client_of(server, port);
+    int fd = serving_client(NULL, server, port);
     NtpPacket answer;
     Now before = now();
 
@@ -213,7 +183,7 @@ static void check_answer(const char *server, uint16_t port)
 /* With the wildcard address, the answer leaves from the address that was asked. */
 static void test_any_address(void **state)
 {
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     const ServerListen listen = {.config = &config, .v4 = true, .v6 = has_v6()};
     ServerReport report = {0};
 
@@ -235,7 +205,7 @@ static void test_any_address(void **state)
 static void test_addresses(void **state)
 {
     IpAddress addresses[] = {address_of("127.0.0.2"), address_of("127.0.0.3")};
-    ServerConfig config = {.port = free_port(), .addresses = addresses, .address_count = 2};
+    ServerConfig config = {.port = serving_free_port(), .addresses = addresses, .address_count = 2};
     const ServerListen listen = {.config = &config, .v4 = true};
     uint8_t byte = 0;
 
@@ -245,7 +215,7 @@ static void test_addresses(void **state)
                                                               {127, 0, 0, 3}}));
     check_answer("127.0.0.2", config.port);
     check_answer("127.0.0.3", config.port);
-    int fd = client_of("127.0.0.4", config.port);
+    int fd = serving_client(NULL, "127.0.0.4", config.port);
     ask(fd, 1);
     assert_true(recv(fd, &byte, 1, 0) < 0 && errno == ECONNREFUSED);
     close(fd);
@@ -255,7 +225,7 @@ static void test_addresses(void **state)
 static void test_many(void **state)
 {
     enum { COUNT = 200 };
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     const ServerListen listen = {.config = &config, .v4 = true};
     static const uint8_t big[NTP_PACKET_MAX + 1] = {0x23};
     ServerReport report = {0};
@@ -264,7 +234,7 @@ static void test_many(void **state)
 
     (void) state;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
-    int fd = client_of("127.0.0.1", config.port);
+    int fd = serving_client(NULL, "127.0.0.1", config.port);
     for (size_t i = 0; i < COUNT; i++) {
         if (i % 10 == 3)
             assert_int_equal(send(fd, "x", 1, 0), 1);
@@ -289,13 +259,13 @@ static void test_many(void **state)
 static void test_step_between_batches(void **state)
 {
     enum { COUNT = 5 * REQUEST_BATCH_MAX, STEPPED = 2 * REQUEST_BATCH_MAX };
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     const ServerListen listen = {.config = &config, .v4 = true};
     NtpPacket answer;
 
     (void) state;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
-    int fd = client_of("127.0.0.1", config.port);
+    int fd = serving_client(NULL, "127.0.0.1", config.port);
     for (size_t i = 0; i < COUNT; i++)
         ask(fd, (uint8_t) i);
     until_step = 3;
@@ -381,7 +351,7 @@ static void exchange_all(Interleaver *clients, size_t count, uint64_t cookie, bo
 static void check_stamps(size_t count, uint64_t kernel)
 {
     enum { ROUNDS = 8 };
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     const ServerListen listen = {.config = &config, .v4 = true};
     Interleaver clients[CROWD];
     ServerReport report = {0};
@@ -414,7 +384,7 @@ static void test_some_kernel_stamps(void **state)
 
 static void test_failures(void **state)
 {
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     ServerListen listen = {.config = &config, .v4 = true};
     cleanup_(port_sharing_freep) PortSharing *others = NULL;
     ServerSockets *second;
@@ -436,7 +406,7 @@ static void test_failures(void **state)
     config.port = 0;
     assert_int_equal(server_sockets_open(sockets, &listen), 0);
     listen.v4 = false;
-    config.port = free_port();
+    config.port = serving_free_port();
     assert_int_equal(server_sockets_open(sockets, &listen), 0);
     assert_int_equal(failures, 2);
 }
@@ -445,13 +415,13 @@ static void test_failures(void **state)
  * from before is not answered. */
 static void test_passed(void **state)
 {
-    ServerConfig config = {.port = free_port()};
-    IpEndpoint local = {.address = address_of("127.0.0.1"), .port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
+    IpEndpoint local = {.address = address_of("127.0.0.1"), .port = serving_free_port()};
     struct sockaddr_storage address;
     socklen_t size = ip_endpoint_to_sockaddr(&local, &address);
     PassedSocket passed = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .local = local};
     ServerListen listen = {.config = &config, .v4 = true, .dscp = 46, .passed = &passed, .passed_count = 1};
-    int fd = client_of("127.0.0.1", local.port);
+    int fd = serving_client(NULL, "127.0.0.1", local.port);
     NtpPacket answer;
 
     (void) state;
@@ -491,13 +461,13 @@ static void test_passed(void **state)
 static void test_signed_later(void **state)
 {
     static const uint8_t request[68] = {0x1b, [47] = 5, [48] = 77};
-    ServerConfig config = {.port = free_port()};
+    ServerConfig config = {.port = serving_free_port()};
     const ServerListen listen = {.config = &config, .v4 = true};
     uint8_t signed_answer[MS_SNTP_SIZE], got[100];
 
     (void) state;
     assert_int_equal(server_sockets_open(sockets, &listen), 1);
-    int fd = client_of("127.1.2.3", config.port);
+    int fd = serving_client(NULL, "127.1.2.3", config.port);
     assert_int_equal(send(fd, request, sizeof request, 0), sizeof request);
     Now start = now();
     while (unsigned_answers == 0) {

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/api/action.h"
@@ -20,6 +19,7 @@
 #include "nts/aead.h"
 #include "nts/cookie-ring.h"
 #include "nts/key-ring.h"
+#include "serving.h"
 #include "unit.h"
 
 #define THREADS     2
@@ -38,43 +38,11 @@ typedef struct Asker {
     unsigned answers, interleaved, naks;
 } Asker;
 
-static sd_event *event;
+static Serving serving;
 static KeyRing *keys;
 static CookieRing *cookies;
-static AccessTable *everybody, *nobody;
-static PortSharing *sharing;
-static ServerHands *hands;
-static ServerSockets *sockets;
 static Asker askers[KIND_COUNT * EACH];
 static uint64_t counter;
-
-static Now now(void)
-{
-    struct timespec mono, raw;
-
-    clock_gettime(CLOCK_MONOTONIC, &mono);
-    clock_gettime(CLOCK_REALTIME, &raw);
-    return (Now) {.mono = {ns_from_timespec(mono)}, .raw = {ns_from_timespec(raw)}};
-}
-
-/* Stratum and reference ID belong together, so that half a snapshot would be seen. */
-static void snapshot(void *userdata, Now at, ServerSnapshot *ret)
-{
-    (void) userdata;
-    counter++;
-    *ret = (ServerSnapshot) {.base = at.raw.ns,
-                             .valid_from = INT64_MIN,
-                             .stratum = 1 + counter % 8,
-                             .precision = -24,
-                             .reference_id = counter % 8};
-}
-
-static void on_failed(void *userdata, const IpEndpoint *endpoint, int error)
-{
-    (void) userdata;
-    (void) endpoint;
-    fail_msg("cannot listen: %s", strerror(error));
-}
 
 /* --- what is changed --- */
 
@@ -90,20 +58,12 @@ static void put_keys(unsigned round)
     key_ring_replace(keys, &made);
 }
 
-static void open_sockets(uint16_t port)
-{
-    ServerConfig config = {.port = port};
-    const ServerListen listen = {.config = &config, .v4 = true};
-
-    assert_int_equal(server_sockets_open(sockets, &listen), 1);
-}
-
 static void read_clients(void)
 {
     ClientReport client;
     uint64_t position = 0;
 
-    while (server_hands_next_client(hands, &position, now().mono, &client))
+    while (server_hands_next_client(serving.hands, &position, serving_now().mono, &client))
         assert_int_equal(client.address.family, IP_V4);
 }
 
@@ -112,27 +72,28 @@ static void change(unsigned round, uint16_t port)
     const RateLimitConfig none = {0}, wide = {.enabled = true, .interval = -10, .burst = 255, .leak = 1};
     ServerReport report = {0};
 
-    server_hands_post(hands);
+    server_hands_post(serving.hands);
     switch (round % 7) {
     case 0: put_keys(round); break;
     case 1: assert_int_equal(cookie_ring_rotate(cookies), 0); break;
     case 2:
-        server_hands_set_access(hands, nobody);
-        server_hands_set_access(hands, everybody);
+        server_hands_set_access(serving.hands, serving.nobody);
+        server_hands_set_access(serving.hands, serving.everybody);
         break;
     case 3: read_clients(); break;
-    case 4: server_hands_reset_clients(hands); break;
+    case 4: server_hands_reset_clients(serving.hands); break;
     case 5:
         if (round % 4 == 1)
-            assert_int_equal(server_hands_configure(hands, round % 8 == 1 ? &none : &wide, 1 << 18), 0);
+            assert_int_equal(server_hands_configure(serving.hands, round % 8 == 1 ? &none : &wide, 1 << 18),
+                             0);
         break;
     case 6:
         if (round % 5 == 1)
-            open_sockets(port);
+            serving_listen(&serving, port);
         break;
     default: break;
     }
-    server_hands_report(hands, now().mono, &report);
+    server_hands_report(serving.hands, serving_now().mono, &report);
 }
 
 /* --- clients --- */
@@ -228,7 +189,7 @@ static void take(Asker *asker, int patience_ms)
             continue;
         if (!is_proven(asker, bytes, (size_t) length, &packet))
             continue;
-        assert_int_equal(packet.stratum, packet.reference_id + 1);
+        serving_assert_whole(&packet);
         assert_true(interleaved ? packet.transmit.value < packet.receive.value
                                 : packet.transmit.value > packet.receive.value);
         asker->known = packet.receive.value;
@@ -239,77 +200,29 @@ static void take(Asker *asker, int patience_ms)
 
 /* --- the whole --- */
 
-static uint16_t bound(int fd, const IpEndpoint *local)
-{
-    struct sockaddr_storage address;
-    socklen_t size = ip_endpoint_to_sockaddr(local, &address);
-    IpEndpoint got;
-
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *) &address, size) == 0);
-    size = sizeof address;
-    assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &size), 0);
-    assert_true(ip_endpoint_from_sockaddr((struct sockaddr *) &address, size, &got));
-    return got.port;
-}
-
-static uint16_t free_port(void)
-{
-    const IpEndpoint any = {.address = {IP_V4, {127, 0, 0, 1}, 0}};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    uint16_t port = bound(fd, &any);
-
-    close(fd);
-    return port;
-}
-
 static void asker_start(Asker *asker, size_t i, uint16_t port)
 {
-    const IpEndpoint local = {.address = {IP_V4, {127, 0, (uint8_t) i, 1}, 0}},
-                     server = {.address = {IP_V4, {127, 0, 0, 1}, 0}, .port = port};
-    struct sockaddr_storage address;
-    socklen_t size = ip_endpoint_to_sockaddr(&server, &address);
+    char from[32];
 
-    *asker = (Asker) {.kind = (Kind) (i % KIND_COUNT), .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    (void) bound(asker->fd, &local);
-    assert_int_equal(connect(asker->fd, (struct sockaddr *) &address, size), 0);
+    snprintf(from, sizeof from, "127.0.%zu.1", i);
+    *asker = (Asker) {.kind = (Kind) (i % KIND_COUNT), .fd = serving_client(from, "127.0.0.1", port)};
+    assert_true(asker->fd >= 0);
     assert_int_equal(nts_client_new(&asker->nts), 0);
     give_cookies(asker);
 }
 
-static AccessTable *table(bool allow)
-{
-    const AccessRule rule = {.allow = allow};
-    AccessTable *made;
-
-    assert_int_equal(access_table_new(&rule, 1, &made), 0);
-    return made;
-}
-
 static int setup(void **state)
 {
-    const RateLimitConfig no_limit = {0};
-    ServerHandsSetup of_hands = {.handlers = {.now = now, .snapshot = snapshot}, .secret = "not a secret"};
-    ServerSocketsSetup of_sockets = {.secret = 0x13579bdf, .on_failed = on_failed};
+    ServerHandsSetup setup = {.secret = "not a secret"};
 
     (void) state;
-    assert_true(sd_event_new(&event) >= 0);
     assert_int_equal(key_ring_new(&keys), 0);
     put_keys(0);
     assert_int_equal(cookie_ring_new(&cookies), 0);
     assert_int_equal(cookie_ring_renew(cookies), 0);
-    everybody = table(true);
-    nobody = table(false);
-    of_hands.event = of_sockets.event = event;
-    of_hands.authenticator = key_ring_authenticator(keys);
-    of_hands.nts = (NtsServer) {.jar = cookie_ring_jar(cookies), .aead = aead_ciphers()};
-    assert_int_equal(server_hands_new(&of_hands, &hands), 0);
-    assert_int_equal(server_hands_set_threads(hands, THREADS), 0);
-    assert_int_equal(server_hands_configure(hands, &no_limit, 1 << 18), 0);
-    server_hands_set_access(hands, everybody);
-    assert_int_equal(port_sharing_new(&sharing), 0);
-    of_sockets.hands = hands;
-    of_sockets.sharing = sharing;
-    assert_int_equal(server_sockets_new(&of_sockets, &sockets), 0);
+    setup.authenticator = key_ring_authenticator(keys);
+    setup.nts = (NtsServer) {.jar = cookie_ring_jar(cookies), .aead = aead_ciphers()};
+    serving_start(&serving, &setup, THREADS, 1 << 18);
     return 0;
 }
 
@@ -320,14 +233,9 @@ static int teardown(void **state)
         askers[i].nts = nts_client_free(askers[i].nts);
         close(askers[i].fd);
     }
-    sockets = server_sockets_free(sockets);
-    sharing = port_sharing_free(sharing);
-    hands = server_hands_free(hands);
-    everybody = access_table_free(everybody);
-    nobody = access_table_free(nobody);
+    serving_stop(&serving);
     cookies = cookie_ring_free(cookies);
     keys = key_ring_free(keys);
-    event = sd_event_unref(event);
     return 0;
 }
 
@@ -349,17 +257,17 @@ static void ask_in_peace(void)
 static void test_stress(void **state)
 {
     const char *seconds = getenv("STRESS_SECONDS");
-    MonoTime end = mono_add(now().mono, seconds ? atof(seconds) : 0);
+    MonoTime end = mono_add(serving_now().mono, seconds ? atof(seconds) : 0);
     ServerReport report = {0};
-    uint16_t port = free_port();
+    uint16_t port = serving_free_port();
     uint64_t answers = 0;
 
     (void) state;
     for (size_t i = 0; i < ELEMENTS(askers); i++)
         asker_start(&askers[i], i, port);
-    open_sockets(port);
+    serving_listen(&serving, port);
     ask_in_peace();
-    for (unsigned round = 0; round < ROUNDS || now().mono.ns < end.ns; round++) {
+    for (unsigned round = 0; round < ROUNDS || serving_now().mono.ns < end.ns; round++) {
         for (size_t i = 0; i < ELEMENTS(askers); i++)
             ask(&askers[i]);
         change(round, port);
@@ -371,8 +279,8 @@ static void test_stress(void **state)
     ask_in_peace();
     for (size_t i = 0; i < ELEMENTS(askers); i++)
         answers += askers[i].answers;
-    server_sockets_close(sockets);
-    server_hands_report(hands, now().mono, &report);
+    server_sockets_close(serving.sockets);
+    server_hands_report(serving.hands, serving_now().mono, &report);
     assert_true(report.verdicts[SERVER_ANSWERED] >= answers);
     assert_true(report.interleaved > 0 && report.authenticated > 0);
     assert_true(report.transmit_stamps[TIMESTAMP_KERNEL] > 0);
