@@ -33,8 +33,8 @@
 #define NEWS_USEC      50000
 #define TIMER_ACCURACY 10000
 /* From the end of its start to when it is taken to have told all that DHCP has to say: a device is activated
- * as soon as one of IPv4 and IPv6 is, and for the other one its client may have to ask three times more. */
-#define SETTLE_USEC    30000000
+ * as soon as one of IPv4 and IPv6 is, and the other one has the 45 s of ipv4.dhcp-timeout. */
+#define SETTLE_USEC    50000000
 /* One that does not answer the question for all of its objects is asked again, later and later. */
 #define RETRY_USEC_MIN 1000000
 #define RETRY_USEC_MAX 64000000
