@@ -12,6 +12,7 @@ NetworkManager sees a /sys of its own that it cannot write to, since it would wa
 told to leave names of hosts and resolvers alone."""
 
 import json
+import pathlib
 import shutil
 
 from .bus import Bus
@@ -181,12 +182,21 @@ class NetworkManager:
     def is_activated(self):
         return self.device("State") == ACTIVATED
 
+    def has_written(self):
+        """What it needs to go on with the connection after a kill; without that it takes the device for somebody else's."""
+        index = pathlib.Path("/sys/class/net/cable0/ifindex").read_text(encoding="ascii").strip()
+        path = pathlib.Path("/run/NetworkManager/devices", index)
+        return path.exists() and "connection-uuid" in path.read_text(encoding="utf-8")
+
     def kill(self):
+        soon(self.has_written, what="what NetworkManager knows of the cable")
         self.process.kill()
         soon(lambda: not Bus.has(NAME), what="the end of NetworkManager")
 
     def restart(self):
         """Kills it if it has survived that long, and starts it."""
+        if self.process.alive():
+            soon(self.has_written, what="what NetworkManager knows of the cable")
         self.process.kill()
         self.start()
 
