@@ -184,9 +184,8 @@ class NetworkManager:
 
     def has_written(self):
         """What it needs to go on with the connection after a kill; without that it takes the device for somebody else's."""
-        index = pathlib.Path("/sys/class/net/cable0/ifindex").read_text(encoding="ascii").strip()
-        path = pathlib.Path("/run/NetworkManager/devices", index)
-        return path.exists() and "connection-uuid" in path.read_text(encoding="utf-8")
+        written = pathlib.Path("/run/NetworkManager/devices").glob("*")
+        return any("[dhcp4]" in path.read_text(encoding="utf-8") for path in written)
 
     def kill(self):
         soon(self.has_written, what="what NetworkManager knows of the cable")
