@@ -52,6 +52,12 @@ struct Daemon {
     bool running; /* start-up is over: sources that come now are news */
 };
 
+/* Decides who may touch the clock. */
+int daemon_open_clock(Daemon *daemon) must_check_;
+int daemon_new_engine(Daemon *daemon) must_check_;
+/* Those who serve time and keys; takes over what systemd has passed. */
+int daemon_new_server(Daemon *daemon) must_check_;
+
 /* The face of a Daemon, which is its userdata. */
 extern const ServiceMethods daemon_service_methods;
 
